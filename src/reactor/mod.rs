@@ -1,0 +1,481 @@
+//! The poll of one JS thread (or of one Rust thread): every descriptor of that thread, its timers, and its turns.
+//!
+//! A [`Reactor`] owns one `mio::Poll`. Descriptors are registered edge-triggered, each with a [`Source`]. A *turn* asks
+//! the poll once, without waiting, and calls the sources that are ready. Who calls [`Reactor::turn`] is the
+//! [`Driver`]'s business: libuv ([`uv`]), a tokio task ([`tokio`]), or a plain loop ([`Blocking`]).
+//!
+//! Everything here stays on one thread (`Rc`); only [`Remote`] may be handed to others.
+//! No borrow is held while a source runs, so a source may register, deregister, or ask for another turn.
+
+mod blocking;
+mod remote;
+mod timers;
+#[cfg(unix)]
+pub mod tokio;
+#[cfg(unix)]
+pub mod uv;
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use blocking::Blocking;
+pub use mio::Interest;
+pub use remote::Remote;
+pub use timers::TimerId;
+
+use remote::Mailbox;
+use slab::Slab;
+use timers::Timers;
+
+/// Names one registered source. Stale tokens (the source is gone, its place reused) are recognised and ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Token(u64);
+
+/// What the poll said about a descriptor, or what the source asked for with [`Reactor::again`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// There may be something to read (or to accept). Read until `WouldBlock`, or until less came than was asked for.
+    pub readable: bool,
+    /// There may be room to write, or a connect has ended.
+    pub writable: bool,
+    /// The peer will send no more, or the descriptor is broken: read until 0 or an error.
+    pub closed: bool,
+    /// A [`Remote`] was used: something was put where this source looks for it.
+    pub notified: bool,
+}
+
+/// What is called when a descriptor is ready.
+pub trait Source {
+    /// Runs on the reactor's thread, inside a turn, with no borrow of the reactor held.
+    fn ready(self: Rc<Self>, readiness: Readiness);
+}
+
+/// Who calls [`Reactor::turn`], and keeps the thread's loop alive.
+pub trait Driver {
+    /// Call `turn` at this time at the latest (at once if it has passed); `None`: no deadline.
+    fn wake_at(&self, deadline: Option<Instant>);
+    /// `true`: something is going on that a user would want the process to stay alive for.
+    fn hold(&self, hold: bool);
+    /// A source panicked. It goes on; the driver tells the user.
+    fn panicked(&self, payload: Box<dyn Any + Send>);
+}
+
+/// One poll, its sources and timers.
+pub struct Reactor {
+    poll: RefCell<mio::Poll>,
+    registry: mio::Registry,
+    events: RefCell<Option<mio::Events>>,
+    sources: RefCell<Slab<Entry>>,
+    next_generation: Cell<u32>,
+    again: RefCell<VecDeque<(Token, Readiness)>>,
+    deferred: RefCell<Vec<Box<dyn FnOnce()>>>,
+    timers: RefCell<Timers>,
+    mailbox: Arc<Mailbox>,
+    driver: RefCell<Option<Rc<dyn Driver>>>,
+    armed: Cell<Option<Instant>>,
+    holds: Cell<usize>,
+    turning: Cell<bool>,
+    closed: Cell<bool>,
+}
+
+struct Entry {
+    generation: u32,
+    source: Rc<dyn Source>,
+}
+
+/// Descriptors reported per turn; the rest waits in the kernel for the next one.
+const EVENTS_PER_TURN: usize = 256;
+const REMOTE: mio::Token = mio::Token(usize::MAX);
+
+impl Reactor {
+    /// A reactor without a driver: nothing runs until [`Reactor::drive`] names one.
+    ///
+    /// # Errors
+    /// What `epoll_create`/`kqueue` and `eventfd` say: too many descriptors, out of memory.
+    pub fn new() -> io::Result<Rc<Self>> {
+        let poll = mio::Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let mailbox = Arc::new(Mailbox::new(mio::Waker::new(&registry, REMOTE)?));
+        Ok(Rc::new(Self {
+            poll: RefCell::new(poll),
+            registry,
+            events: RefCell::new(Some(mio::Events::with_capacity(EVENTS_PER_TURN))),
+            sources: RefCell::default(),
+            next_generation: Cell::new(0),
+            again: RefCell::default(),
+            deferred: RefCell::default(),
+            timers: RefCell::default(),
+            mailbox,
+            driver: RefCell::default(),
+            armed: Cell::new(None),
+            holds: Cell::new(0),
+            turning: Cell::new(false),
+            closed: Cell::new(false),
+        }))
+    }
+
+    /// Gives the reactor its driver.
+    pub fn drive(&self, driver: Rc<dyn Driver>) {
+        driver.hold(self.holds.get() > 0);
+        *self.driver.borrow_mut() = Some(driver);
+        self.armed.set(None);
+        self.rearm();
+    }
+
+    /// The descriptor that becomes readable when a turn has something to do.
+    #[cfg(unix)]
+    pub fn poll_fd(&self) -> std::os::fd::RawFd {
+        std::os::fd::AsRawFd::as_raw_fd(&*self.poll.borrow())
+    }
+
+    /// Registers a descriptor, edge-triggered: `source.ready` is called once per change.
+    ///
+    /// The caller keeps the descriptor open until [`Reactor::deregister`].
+    ///
+    /// # Errors
+    /// What `epoll_ctl` says; `ESHUTDOWN`-like [`io::ErrorKind::NotConnected`] once the reactor is closed.
+    #[cfg(unix)]
+    pub fn register(
+        &self,
+        fd: std::os::fd::BorrowedFd<'_>,
+        interest: Interest,
+        source: Rc<dyn Source>,
+    ) -> io::Result<Token> {
+        let token = self.enroll(source)?;
+        let result = self.registry.register(&mut source_fd(&fd), token.mio(), interest);
+        if let Err(error) = result {
+            self.take(token);
+            return Err(error);
+        }
+        Ok(token)
+    }
+
+    /// Changes what a registered descriptor is watched for. A side that is ready already is reported again.
+    ///
+    /// # Errors
+    /// What `epoll_ctl` says.
+    #[cfg(unix)]
+    pub fn reregister(&self, token: Token, fd: std::os::fd::BorrowedFd<'_>, interest: Interest) -> io::Result<()> {
+        self.registry.reregister(&mut source_fd(&fd), token.mio(), interest)
+    }
+
+    /// Ends the registration; `source` is dropped and not called again, even for events already fetched.
+    #[cfg(unix)]
+    pub fn deregister(&self, token: Token, fd: std::os::fd::BorrowedFd<'_>) {
+        // The descriptor may have left the poll already (its end was closed elsewhere): the result is the same.
+        let _ = self.registry.deregister(&mut source_fd(&fd));
+        self.take(token);
+    }
+
+    /// Adds a source without a descriptor: it is called through [`Reactor::again`] and [`Remote::notify`] only.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotConnected`] once the reactor is closed.
+    pub fn enroll(&self, source: Rc<dyn Source>) -> io::Result<Token> {
+        if self.closed.get() {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "this thread's reactor is closed"));
+        }
+        let generation = self.next_generation.get();
+        self.next_generation.set(generation.wrapping_add(1) & 0x7fff_ffff);
+        let key = self.sources.borrow_mut().insert(Entry { generation, source });
+        Ok(Token::new(key, generation))
+    }
+
+    /// Ends what [`Reactor::enroll`] began.
+    pub fn dismiss(&self, token: Token) {
+        self.take(token);
+    }
+
+    /// Calls this source again in the next turn, which comes soon: for a source that stopped at its bound.
+    pub fn again(&self, token: Token, readiness: Readiness) {
+        self.again.borrow_mut().push_back((token, readiness));
+        if !self.turning.get() {
+            self.rearm();
+        }
+    }
+
+    /// Runs `task` at the end of this turn, or in a turn of its own that comes soon.
+    pub fn defer(&self, task: impl FnOnce() + 'static) {
+        self.deferred.borrow_mut().push(Box::new(task));
+        if !self.turning.get() {
+            self.rearm();
+        }
+    }
+
+    /// Is a turn running now?
+    pub fn in_turn(&self) -> bool {
+        self.turning.get()
+    }
+
+    /// Calls `task` once, in the first turn at or after `deadline`. A timer alone does not keep the loop alive.
+    pub fn set_timer(&self, deadline: Instant, task: impl FnOnce() + 'static) -> TimerId {
+        let id = self.timers.borrow_mut().insert(deadline, Box::new(task));
+        if !self.turning.get() {
+            self.rearm();
+        }
+        id
+    }
+
+    /// Forgets a timer; one that fired or was cleared before is ignored.
+    pub fn clear_timer(&self, id: TimerId) {
+        let task = self.timers.borrow_mut().remove(id);
+        drop(task); // Outside the borrow: dropping a task may clear other timers.
+    }
+
+    /// A handle for other threads.
+    pub fn remote(&self) -> Remote {
+        Remote::new(Arc::clone(&self.mailbox))
+    }
+
+    /// Counts one more reason to stay alive. [`Hold`] does it by scope.
+    fn retain(&self) {
+        self.holds.set(self.holds.get() + 1);
+        if self.holds.get() == 1 {
+            self.with_driver(|driver| driver.hold(true));
+        }
+    }
+
+    fn release(&self) {
+        self.holds.set(self.holds.get() - 1);
+        if self.holds.get() == 0 {
+            self.with_driver(|driver| driver.hold(false));
+        }
+    }
+
+    /// Asks the poll once, without waiting, and calls what is ready, what asked for it, and what is due.
+    pub fn turn(&self) {
+        self.wait(Some(Duration::ZERO));
+    }
+
+    /// Drops every source, timer and task; nothing can be registered any more. For the end of the thread.
+    pub fn close(&self) {
+        self.closed.set(true);
+        self.mailbox.close();
+        let sources = std::mem::take(&mut *self.sources.borrow_mut());
+        let timers = std::mem::take(&mut *self.timers.borrow_mut());
+        let deferred = std::mem::take(&mut *self.deferred.borrow_mut());
+        self.again.borrow_mut().clear();
+        // Dropped last and outside every borrow: their `Drop` may call back here.
+        drop((sources, timers, deferred));
+        let driver = self.driver.borrow_mut().take();
+        drop(driver);
+    }
+
+    /// One turn that first waits for at most `timeout`.
+    fn wait(&self, timeout: Option<Duration>) {
+        let Some(mut events) = self.events.borrow_mut().take() else {
+            return;
+        }; // A turn within a turn.
+        self.turning.set(true);
+        let polled = self.poll.borrow_mut().poll(&mut events, timeout);
+        let again = std::mem::take(&mut *self.again.borrow_mut());
+        if polled.is_ok() {
+            for event in &events {
+                if event.token() == REMOTE {
+                    self.answer_remotes();
+                } else {
+                    self.dispatch(Token::from_mio(event.token()), Readiness::of(event));
+                }
+            }
+        } // EINTR: what is ready stays ready, the driver calls again.
+        for (token, readiness) in again {
+            self.dispatch(token, readiness);
+        }
+        self.fire_timers();
+        self.run_deferred();
+        *self.events.borrow_mut() = Some(events);
+        self.turning.set(false);
+        self.rearm();
+    }
+
+    fn answer_remotes(&self) {
+        for token in self.mailbox.take() {
+            self.dispatch(token, Readiness { notified: true, ..Readiness::default() });
+        }
+    }
+
+    fn dispatch(&self, token: Token, readiness: Readiness) {
+        let Some(source) = self.find(token) else {
+            return;
+        };
+        self.guard(move || source.ready(readiness));
+    }
+
+    fn fire_timers(&self) {
+        let now = Instant::now();
+        while let Some(task) = { self.timers.borrow_mut().due(now) } {
+            self.guard(task);
+        }
+    }
+
+    fn run_deferred(&self) {
+        // A task may defer another; a bound keeps such a chain from starving the loop.
+        for _ in 0..8 {
+            let tasks = std::mem::take(&mut *self.deferred.borrow_mut());
+            if tasks.is_empty() {
+                return;
+            }
+            for task in tasks {
+                self.guard(task);
+            }
+        }
+    }
+
+    /// A panic must not unwind into libuv or V8.
+    fn guard(&self, task: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(task)) {
+            self.with_driver(|driver| driver.panicked(payload));
+        }
+    }
+
+    /// Tells the driver when the next turn is due, if that changed to something earlier.
+    fn rearm(&self) {
+        let busy = !self.again.borrow().is_empty() || !self.deferred.borrow().is_empty();
+        let next = if busy { Some(Instant::now()) } else { self.timers.borrow().next() };
+        let armed = self.armed.get();
+        let Some(deadline) = next else {
+            if armed.is_some() {
+                self.armed.set(None);
+                self.with_driver(|driver| driver.wake_at(None));
+            }
+            return;
+        };
+        // A turn that comes too early is harmless and rare; re-arming at every change would not be.
+        if armed.is_none_or(|armed| deadline < armed || armed <= Instant::now()) {
+            self.armed.set(Some(deadline));
+            self.with_driver(|driver| driver.wake_at(Some(deadline)));
+        }
+    }
+
+    fn find(&self, token: Token) -> Option<Rc<dyn Source>> {
+        let sources = self.sources.borrow();
+        let entry = sources.get(token.key())?;
+        (entry.generation == token.generation()).then(|| Rc::clone(&entry.source))
+    }
+
+    fn take(&self, token: Token) {
+        let mut sources = self.sources.borrow_mut();
+        let entry = match sources.get(token.key()) {
+            Some(entry) if entry.generation == token.generation() => sources.remove(token.key()),
+            _ => return,
+        };
+        drop(sources);
+        drop(entry); // Outside the borrow: this may be the last reference.
+    }
+
+    fn with_driver<T>(&self, call: impl FnOnce(&dyn Driver) -> T) -> Option<T> {
+        let driver = self.driver.borrow().clone();
+        driver.map(|driver| call(&*driver))
+    }
+}
+
+impl std::fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reactor")
+            .field("sources", &self.sources.borrow().len())
+            .field("holds", &self.holds.get())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One reason for the loop to stay alive, switched by `ref()`/`unref()` and by starting and ending. Off at first.
+#[derive(Debug)]
+pub struct Hold {
+    reactor: Rc<Reactor>,
+    on: Cell<bool>,
+}
+
+impl Hold {
+    /// A reason that is not given yet.
+    pub fn new(reactor: &Rc<Reactor>) -> Self {
+        Self { reactor: Rc::clone(reactor), on: Cell::new(false) }
+    }
+
+    /// `true`: stay alive for this.
+    pub fn set(&self, on: bool) {
+        if self.on.replace(on) == on {
+            return;
+        }
+        if on { self.reactor.retain() } else { self.reactor.release() }
+    }
+
+    /// Is it given?
+    pub fn is_on(&self) -> bool {
+        self.on.get()
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.set(false);
+    }
+}
+
+impl Token {
+    fn new(key: usize, generation: u32) -> Self {
+        // A thread never has 2^32 descriptors, so the key fits.
+        Self((u64::from(generation) << 32) | (key as u64 & 0xffff_ffff))
+    }
+
+    fn from_mio(token: mio::Token) -> Self {
+        Self(token.0 as u64)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits on every target we build for")]
+    fn mio(self) -> mio::Token {
+        mio::Token(self.0 as usize)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the mask leaves 32 bits")]
+    fn key(self) -> usize {
+        (self.0 & 0xffff_ffff) as usize
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the shift leaves 32 bits")]
+    fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+impl Readiness {
+    /// Only `readable`.
+    pub const READABLE: Self = Self { readable: true, writable: false, closed: false, notified: false };
+    /// Only `writable`.
+    pub const WRITABLE: Self = Self { readable: false, writable: true, closed: false, notified: false };
+
+    fn of(event: &mio::event::Event) -> Self {
+        let broken = event.is_error();
+        Self {
+            readable: event.is_readable() || broken,
+            writable: event.is_writable() || broken,
+            closed: event.is_read_closed() || broken,
+            notified: false,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn source_fd<'a>(fd: &'a std::os::fd::BorrowedFd<'_>) -> impl mio::event::Source + 'a {
+    struct Fd<'a>(&'a std::os::fd::BorrowedFd<'a>);
+    impl mio::event::Source for Fd<'_> {
+        fn register(&mut self, r: &mio::Registry, t: mio::Token, i: Interest) -> io::Result<()> {
+            mio::unix::SourceFd(&std::os::fd::AsRawFd::as_raw_fd(self.0)).register(r, t, i)
+        }
+        fn reregister(&mut self, r: &mio::Registry, t: mio::Token, i: Interest) -> io::Result<()> {
+            mio::unix::SourceFd(&std::os::fd::AsRawFd::as_raw_fd(self.0)).reregister(r, t, i)
+        }
+        fn deregister(&mut self, r: &mio::Registry) -> io::Result<()> {
+            mio::unix::SourceFd(&std::os::fd::AsRawFd::as_raw_fd(self.0)).deregister(r)
+        }
+    }
+    Fd(fd)
+}
+
+#[cfg(test)]
+mod tests;
