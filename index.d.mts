@@ -1,0 +1,3 @@
+import * as interproc from './index.js'
+export * from './index.js'
+export default interproc

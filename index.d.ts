@@ -1,0 +1,4 @@
+// The public types of interproc, written by hand. The compiler holds lib/index.js against them (`@satisfies` there).
+
+/** The version of the package and of its native binary. */
+export const version: string
