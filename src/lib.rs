@@ -2,6 +2,7 @@
 //! and a Rust library of its own. One module per subject; imports only go down (see ARCHITECTURE.md).
 
 pub mod reactor;
+pub mod zmtp;
 
 // Not under `cargo test`: there the exports are not registered, so clippy would call each of them dead code.
 #[cfg(all(feature = "node", not(test)))]
