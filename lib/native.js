@@ -26,6 +26,9 @@ function load () {
       'If you built the binary yourself: npx interproc build'
     ])
   }
+  // Bun and Deno have no usable libuv: a background thread asks for turns. The variable is for tests.
+  const { bun, deno } = /** @type {Record<string, string | undefined>} */ (process.versions)
+  if (bun !== undefined || deno !== undefined || process.env.INTERPROC_DRIVER === 'tokio') native.driveWithoutLibuv()
   return native
 }
 

@@ -1,4 +1,19 @@
 //! The binding: the only room that names Node-API. One thin file per class, named like its room.
+//!
+//! Conventions: JavaScript has checked the arguments. What can fail in the system returns a negative errno, as libuv
+//! does, and JavaScript makes the error. Calls into JavaScript go through [`callback::Callback`], bytes through
+//! [`slab::Slab`]. Exports that run real code carry `catch_unwind`: a panic becomes an exception there, and an
+//! `uncaughtException` in a turn.
+
+#[cfg(unix)]
+#[expect(dead_code, reason = "the rooms that use it are moving in")]
+mod callback;
+#[cfg(unix)]
+#[expect(dead_code, reason = "as above")]
+mod env;
+#[cfg(unix)]
+#[expect(dead_code, reason = "as above")]
+mod slab;
 
 use napi_derive::napi;
 
@@ -6,4 +21,28 @@ use napi_derive::napi;
 #[napi]
 pub(crate) fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
+}
+
+/// This thread's runtime has no usable libuv (Bun, Deno), or a test wants it so: turns are asked for by a background
+/// thread. To be called before anything else.
+#[cfg(unix)]
+#[napi]
+pub(crate) fn drive_without_libuv() {
+    env::drive_without_libuv();
+}
+
+/// Node unloads an addon with the last worker that loaded it; our background threads must not lose their code.
+#[cfg(unix)]
+#[napi_derive::module_init]
+fn pin_image() {
+    static HERE: u8 = 0;
+    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: an address of this image, and room for the answer.
+    let found = unsafe { libc::dladdr((&raw const HERE).cast(), info.as_mut_ptr()) };
+    if found != 0 {
+        // SAFETY: zeroed is a valid value, and `dladdr` filled it.
+        let name = unsafe { info.assume_init() }.dli_fname;
+        // SAFETY: the name of a loaded image; the handle is kept on purpose, for ever.
+        unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE) };
+    }
 }

@@ -8,7 +8,9 @@
 //! No borrow is held while a source runs, so a source may register, deregister, or ask for another turn.
 
 mod blocking;
+mod hold;
 mod remote;
+mod source;
 mod timers;
 #[cfg(unix)]
 pub mod tokio;
@@ -25,36 +27,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use blocking::Blocking;
+pub use hold::Hold;
 pub use mio::Interest;
 pub use remote::Remote;
+pub use source::{Readiness, Source, Token};
 pub use timers::TimerId;
 
 use remote::Mailbox;
 use slab::Slab;
 use timers::Timers;
-
-/// Names one registered source. Stale tokens (the source is gone, its place reused) are recognised and ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Token(u64);
-
-/// What the poll said about a descriptor, or what the source asked for with [`Reactor::again`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Readiness {
-    /// There may be something to read (or to accept). Read until `WouldBlock`, or until less came than was asked for.
-    pub readable: bool,
-    /// There may be room to write, or a connect has ended.
-    pub writable: bool,
-    /// The peer will send no more, or the descriptor is broken: read until 0 or an error.
-    pub closed: bool,
-    /// A [`Remote`] was used: something was put where this source looks for it.
-    pub notified: bool,
-}
-
-/// What is called when a descriptor is ready.
-pub trait Source {
-    /// Runs on the reactor's thread, inside a turn, with no borrow of the reactor held.
-    fn ready(self: Rc<Self>, readiness: Readiness);
-}
 
 /// Who calls [`Reactor::turn`], and keeps the thread's loop alive.
 pub trait Driver {
@@ -91,6 +72,8 @@ struct Entry {
 
 /// Descriptors reported per turn; the rest waits in the kernel for the next one.
 const EVENTS_PER_TURN: usize = 256;
+/// libuv counts time in whole milliseconds.
+const COARSE: Duration = Duration::from_millis(2);
 const REMOTE: mio::Token = mio::Token(usize::MAX);
 
 impl Reactor {
@@ -291,7 +274,15 @@ impl Reactor {
         self.run_deferred();
         *self.events.borrow_mut() = Some(events);
         self.turning.set(false);
+        self.disarm_if_spent();
         self.rearm();
+    }
+
+    /// A driver's clock may be coarse: an alarm that is due about now has rung, or rings in vain.
+    fn disarm_if_spent(&self) {
+        if self.armed.get().is_some_and(|armed| armed <= Instant::now() + COARSE) {
+            self.armed.set(None);
+        }
     }
 
     fn answer_remotes(&self) {
@@ -347,7 +338,7 @@ impl Reactor {
             return;
         };
         // A turn that comes too early is harmless and rare; re-arming at every change would not be.
-        if armed.is_none_or(|armed| deadline < armed || armed <= Instant::now()) {
+        if armed.is_none_or(|armed| deadline < armed) {
             self.armed.set(Some(deadline));
             self.with_driver(|driver| driver.wake_at(Some(deadline)));
         }
@@ -381,82 +372,6 @@ impl std::fmt::Debug for Reactor {
             .field("sources", &self.sources.borrow().len())
             .field("holds", &self.holds.get())
             .finish_non_exhaustive()
-    }
-}
-
-/// One reason for the loop to stay alive, switched by `ref()`/`unref()` and by starting and ending. Off at first.
-#[derive(Debug)]
-pub struct Hold {
-    reactor: Rc<Reactor>,
-    on: Cell<bool>,
-}
-
-impl Hold {
-    /// A reason that is not given yet.
-    pub fn new(reactor: &Rc<Reactor>) -> Self {
-        Self { reactor: Rc::clone(reactor), on: Cell::new(false) }
-    }
-
-    /// `true`: stay alive for this.
-    pub fn set(&self, on: bool) {
-        if self.on.replace(on) == on {
-            return;
-        }
-        if on { self.reactor.retain() } else { self.reactor.release() }
-    }
-
-    /// Is it given?
-    pub fn is_on(&self) -> bool {
-        self.on.get()
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.set(false);
-    }
-}
-
-impl Token {
-    fn new(key: usize, generation: u32) -> Self {
-        // A thread never has 2^32 descriptors, so the key fits.
-        Self((u64::from(generation) << 32) | (key as u64 & 0xffff_ffff))
-    }
-
-    fn from_mio(token: mio::Token) -> Self {
-        Self(token.0 as u64)
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "usize has 64 bits on every target we build for")]
-    fn mio(self) -> mio::Token {
-        mio::Token(self.0 as usize)
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "the mask leaves 32 bits")]
-    fn key(self) -> usize {
-        (self.0 & 0xffff_ffff) as usize
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "the shift leaves 32 bits")]
-    fn generation(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-}
-
-impl Readiness {
-    /// Only `readable`.
-    pub const READABLE: Self = Self { readable: true, writable: false, closed: false, notified: false };
-    /// Only `writable`.
-    pub const WRITABLE: Self = Self { readable: false, writable: true, closed: false, notified: false };
-
-    fn of(event: &mio::event::Event) -> Self {
-        let broken = event.is_error();
-        Self {
-            readable: event.is_readable() || broken,
-            writable: event.is_writable() || broken,
-            closed: event.is_read_closed() || broken,
-            notified: false,
-        }
     }
 }
 

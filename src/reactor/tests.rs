@@ -12,17 +12,18 @@ struct Reader {
     stream: UnixStream,
     got: RefCell<Vec<u8>>,
     calls: Cell<usize>,
-    on_ready: RefCell<Option<Box<dyn FnMut(Readiness)>>>,
+    on_ready: RefCell<Option<OnReady>>,
 }
+
+type OnReady = Box<dyn FnMut(Readiness)>;
 
 impl Source for Reader {
     fn ready(self: Rc<Self>, readiness: Readiness) {
         self.calls.set(self.calls.get() + 1);
         let mut buffer = [0; 64];
-        while readiness.readable {
-            match (&self.stream).read(&mut buffer) {
-                Ok(0) | Err(_) => break,
-                Ok(n) => self.got.borrow_mut().extend_from_slice(&buffer[..n]),
+        if readiness.readable {
+            while let Ok(n @ 1..) = (&self.stream).read(&mut buffer) {
+                self.got.borrow_mut().extend_from_slice(&buffer[..n]);
             }
         }
         if let Some(call) = &mut *self.on_ready.borrow_mut() {
@@ -180,9 +181,13 @@ fn a_closed_reactor_takes_nothing_and_remotes_are_harmless() {
 fn the_tokio_driver_asks_for_turns_until_it_is_dropped() {
     let reactor = Reactor::new().unwrap();
     let (ask, asked) = std::sync::mpsc::channel();
-    let driver =
-        tokio::Tokio::start(&reactor, Box::new(move || drop(ask.send(()))), Box::new(|_| {}), Box::new(|_| {}))
-            .unwrap();
+    let driver = tokio::Tokio::start(
+        &reactor,
+        Box::new(move || ask.send(()).unwrap_or_default()),
+        Box::new(|_| {}),
+        Box::new(|_| {}),
+    )
+    .unwrap();
     reactor.drive(Rc::<tokio::Tokio>::clone(&driver));
     let turn = || {
         asked.recv_timeout(Duration::from_secs(20)).expect("the driver asks for a turn");

@@ -115,10 +115,7 @@ async fn watch_poll(
                     continue;
                 }
             }
-            () = sleep_until(deadline) => {
-                // The turn names the next deadline; until then this one must not fire again.
-                deadlines.mark_unchanged();
-            }
+            () = sleep_until(deadline) => {} // The turn names the next deadline.
         }
         ask();
         // A dropped driver never answers.

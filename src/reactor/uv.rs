@@ -111,7 +111,8 @@ impl Driver for Uv {
             // SAFETY: the loop that this live handle belongs to.
             unsafe { (self.api.update_time)(uv_loop) };
         }
-        let millis = u64::try_from(rest.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+        // libuv cuts the present to a whole millisecond; one more, and the alarm never rings before the deadline.
+        let millis = if rest.is_zero() { 0 } else { u64::try_from(rest.as_millis()).unwrap_or(u64::MAX - 1) + 1 };
         // SAFETY: as above.
         unsafe { (self.api.timer_start)(timer, on_timer, millis, 0) };
     }
