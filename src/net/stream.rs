@@ -1,0 +1,484 @@
+//! One connected (or connecting) descriptor: read as it comes, write at once or as soon as there is room.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::rc::Rc;
+
+use super::address::{self, Address};
+use super::outbox::Outbox;
+use super::sys_unix;
+use crate::reactor::{Hold, Interest, Reactor, Readiness, Source, Token};
+
+/// Bytes read from one stream in one turn; then the others have theirs.
+const READ_PER_TURN: usize = 1024 * 1024;
+/// Rounds of flushing in one turn, for the same reason.
+const FLUSHES_PER_TURN: usize = 16;
+const SMALLEST_READ: usize = 4 * 1024;
+const FIRST_READ: usize = 16 * 1024;
+const LARGEST_READ: usize = 256 * 1024;
+
+/// What kind of descriptor it is: how it is written to and how its sending side ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// TCP or a Unix socket (`socketpair` too).
+    Socket,
+    /// The end of a pipe or FIFO. Ending the sending side closes the descriptor.
+    Pipe,
+}
+
+/// What is told of a stream. Calls come on the reactor's thread, with no borrow held: a sink may call the stream.
+pub trait StreamSink {
+    /// Lends memory for one read: calls `read` once, with `hint` bytes of memory or what is at hand (not empty), and
+    /// answers what it answered. Nothing else may be called from here.
+    fn lend(&self, hint: usize, read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<usize>;
+    /// `length` bytes (never 0) have been read into the memory lent last.
+    fn data(&self, length: usize);
+    /// The peer will send no more. Writing may go on.
+    fn end(&self);
+    /// A connect has ended. After an error the stream is of no use; close it.
+    fn connected(&self, result: io::Result<()>);
+    /// Everything queued has left, or there is room again after [`Stream::try_write`] took less than it was given.
+    fn drain(&self);
+    /// `syscall` (`read`, `write`, `shutdown`) failed. The other direction may still work; close it when done.
+    fn error(&self, syscall: &'static str, error: io::Error);
+}
+
+/// A non-blocking descriptor on a reactor. Closed by [`Stream::close`] or with its last reference.
+pub struct Stream {
+    reactor: Rc<Reactor>,
+    kind: Kind,
+    /// Watched for both directions all the time: see [`sys_unix::is_unix`].
+    watches_room: bool,
+    fd: RefCell<Option<OwnedFd>>,
+    token: Cell<Option<Token>>,
+    sink: RefCell<Option<Rc<dyn StreamSink>>>,
+    outbox: RefCell<Outbox>,
+    hold: Hold,
+    referenced: Cell<bool>,
+    connecting: Cell<bool>,
+    /// The user wants data.
+    reading: Cell<bool>,
+    /// A read loop is on the stack: what resumes inside it goes on there.
+    in_read: Cell<bool>,
+    /// The last thing the kernel said: there may be something to read.
+    readable: Cell<bool>,
+    /// The peer has ended or the descriptor is broken: no short read ends the reading.
+    peer_ended: Cell<bool>,
+    ended: Cell<bool>,
+    next_read: Cell<usize>,
+    asked_again: Cell<bool>,
+    /// A write found no room.
+    blocked: Cell<bool>,
+    shutting: Cell<bool>,
+}
+
+impl Stream {
+    /// Takes over an open descriptor. Nothing is read before [`Stream::resume`].
+    ///
+    /// # Errors
+    /// What `fcntl` and `epoll_ctl` say; `EPERM`: a plain file cannot be watched.
+    pub fn new(reactor: &Rc<Reactor>, fd: OwnedFd, kind: Kind, sink: Rc<dyn StreamSink>) -> io::Result<Rc<Self>> {
+        sys_unix::prepare(fd.as_fd(), kind)?;
+        Self::start(reactor, fd, kind, sink, false)
+    }
+
+    /// Begins to connect. [`StreamSink::connected`] follows in a later turn, also where it succeeds at once.
+    ///
+    /// # Errors
+    /// What `socket`, `bind` and `connect` say at once (`ECONNREFUSED` and `ENOENT` on a Unix path).
+    pub fn connect(
+        reactor: &Rc<Reactor>,
+        to: &Address,
+        local: Option<&Address>,
+        sink: Rc<dyn StreamSink>,
+    ) -> io::Result<Rc<Self>> {
+        let fd = address::connect(to, local)?;
+        let stream = Self::start(reactor, fd, Kind::Socket, sink, true)?;
+        stream.update_hold();
+        Ok(stream)
+    }
+
+    fn start(
+        reactor: &Rc<Reactor>,
+        fd: OwnedFd,
+        kind: Kind,
+        sink: Rc<dyn StreamSink>,
+        connecting: bool,
+    ) -> io::Result<Rc<Self>> {
+        let watches_room = kind == Kind::Socket && !sys_unix::is_unix(fd.as_fd());
+        let stream = Rc::new(Self {
+            reactor: Rc::clone(reactor),
+            kind,
+            watches_room,
+            fd: RefCell::new(None),
+            token: Cell::new(None),
+            sink: RefCell::new(Some(sink)),
+            outbox: RefCell::default(),
+            hold: Hold::new(reactor),
+            referenced: Cell::new(true),
+            connecting: Cell::new(connecting),
+            reading: Cell::new(false),
+            in_read: Cell::new(false),
+            readable: Cell::new(false),
+            peer_ended: Cell::new(false),
+            ended: Cell::new(false),
+            next_read: Cell::new(FIRST_READ),
+            asked_again: Cell::new(false),
+            blocked: Cell::new(false),
+            shutting: Cell::new(false),
+        });
+        let interest = if watches_room || connecting { BOTH } else { Interest::READABLE };
+        let source = Rc::<Self>::clone(&stream);
+        stream.token.set(Some(reactor.register(fd.as_fd(), interest, source)?));
+        *stream.fd.borrow_mut() = Some(fd);
+        Ok(stream)
+    }
+
+    /// Data is wanted from now on. It is delivered in a turn, never inside this call.
+    pub fn resume(&self) {
+        if self.reading.replace(true) {
+            return;
+        }
+        if self.readable.get() && !self.in_read.get() {
+            self.ask_again();
+        }
+        self.update_hold();
+    }
+
+    /// No data is wanted for now: it stays in the kernel, and the peer comes to a halt when that is full.
+    pub fn pause(&self) {
+        self.reading.set(false);
+        self.update_hold();
+    }
+
+    /// Writes what the kernel takes now and queues nothing: the number of bytes taken. If it is less than all,
+    /// [`StreamSink::drain`] tells when to try again. 0 while something is queued, or before the connect has ended.
+    ///
+    /// # Errors
+    /// `EPIPE`, `ECONNRESET`, `ENOTCONN`; [`io::ErrorKind::NotConnected`] on a closed stream.
+    pub fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        if self.connecting.get() || self.blocked.get() || !self.outbox.borrow().is_empty() {
+            return Ok(0);
+        }
+        let taken = match parts {
+            [one] => self.with_fd(|fd| sys_unix::write(fd, self.kind, one)),
+            several => self.with_fd(|fd| sys_unix::write_parts(fd, self.kind, several)),
+        };
+        let taken = or_blocked(taken)?;
+        if taken < total && (taken == 0 || parts.len() <= sys_unix::MAX_PARTS) {
+            self.block();
+        } else if taken < total {
+            // The call took all parts that one call takes.
+            return Ok(taken + self.try_write(&parts[sys_unix::MAX_PARTS..])?);
+        }
+        Ok(taken)
+    }
+
+    /// Writes at once what the kernel takes, and queues a copy of the rest: look at [`Stream::queued`] and wait for
+    /// [`StreamSink::drain`] when it is more than you want to keep in memory.
+    ///
+    /// # Errors
+    /// Those of [`Stream::try_write`]. What is queued fails later through [`StreamSink::error`].
+    pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let taken = self.try_write(&[IoSlice::new(bytes)])?;
+        self.outbox.borrow_mut().push(&bytes[taken..]);
+        self.update_hold();
+        Ok(())
+    }
+
+    /// As [`Stream::write`], without a copy if nothing can be written at once.
+    ///
+    /// # Errors
+    /// Those of [`Stream::write`].
+    pub fn write_owned(&self, bytes: Vec<u8>) -> io::Result<()> {
+        match self.try_write(&[IoSlice::new(&bytes)])? {
+            0 => self.outbox.borrow_mut().push_owned(bytes),
+            taken => self.outbox.borrow_mut().push(&bytes[taken..]),
+        }
+        self.update_hold();
+        Ok(())
+    }
+
+    /// Bytes written and still in this process.
+    pub fn queued(&self) -> usize {
+        self.outbox.borrow().len()
+    }
+
+    /// Ends the sending side once everything queued has left. Reading goes on; a pipe's descriptor is closed.
+    ///
+    /// # Errors
+    /// `ENOTCONN` if the peer has gone; a closed stream: [`io::ErrorKind::NotConnected`].
+    pub fn shutdown(&self) -> io::Result<()> {
+        if self.connecting.get() || !self.outbox.borrow().is_empty() {
+            self.shutting.set(true);
+            return Ok(());
+        }
+        match self.kind {
+            Kind::Socket => self.with_fd(sys_unix::shutdown_write),
+            Kind::Pipe => {
+                self.close();
+                Ok(())
+            }
+        }
+    }
+
+    /// Closes the descriptor and drops the sink; nothing is called any more. What is queued is thrown away.
+    pub fn close(&self) {
+        drop(self.leave());
+    }
+
+    /// Closes a TCP connection with RST: the peer sees `ECONNRESET`.
+    ///
+    /// # Errors
+    /// What `setsockopt` says; it is closed all the same.
+    pub fn reset(&self) -> io::Result<()> {
+        self.leave().map_or(Ok(()), sys_unix::close_with_reset)
+    }
+
+    /// Takes the descriptor out of the reactor, open and non-blocking: for handing it on.
+    pub fn leave(&self) -> Option<OwnedFd> {
+        let fd = self.fd.borrow_mut().take();
+        if let (Some(token), Some(fd)) = (self.token.take(), &fd) {
+            self.reactor.deregister(token, fd.as_fd());
+        }
+        self.reading.set(false);
+        self.connecting.set(false);
+        self.blocked.set(false);
+        self.outbox.borrow_mut().clear();
+        self.hold.set(false);
+        let sink = self.sink.borrow_mut().take();
+        drop(sink); // Outside the borrow: this may be the last reference.
+        fd
+    }
+
+    /// Does this stream keep the loop alive while it reads, writes or connects? It does at first.
+    pub fn set_ref(&self, referenced: bool) {
+        self.referenced.set(referenced);
+        self.update_hold();
+    }
+
+    /// Open still?
+    pub fn is_open(&self) -> bool {
+        self.token.get().is_some()
+    }
+
+    /// The number of the descriptor, while it is open.
+    pub fn raw_fd(&self) -> Option<RawFd> {
+        self.fd.borrow().as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// For socket options and addresses.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotConnected`] on a closed stream, and those of `call`.
+    pub fn with_fd<T>(&self, call: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>) -> io::Result<T> {
+        match &*self.fd.borrow() {
+            Some(fd) => call(fd.as_fd()),
+            None => Err(io::Error::new(io::ErrorKind::NotConnected, "the stream is closed")),
+        }
+    }
+
+    fn finish_connect(&self) {
+        let result = self.with_fd(sys_unix::take_error);
+        self.connecting.set(false);
+        if result.is_ok() {
+            if !self.watches_room {
+                self.watch(Interest::READABLE);
+            }
+            self.blocked.set(false);
+        }
+        self.tell(|sink| sink.connected(result));
+        if self.is_open() && (!self.outbox.borrow().is_empty() || self.shutting.get()) {
+            self.flush();
+        }
+        self.update_hold();
+    }
+
+    fn read(&self) {
+        let mut budget = READ_PER_TURN;
+        self.in_read.set(true);
+        while self.reading.get() && self.readable.get() && !self.ended.get() {
+            if budget == 0 {
+                self.ask_again();
+                break;
+            }
+            budget = budget.saturating_sub(self.read_once());
+        }
+        self.in_read.set(false);
+        self.update_hold();
+    }
+
+    /// One read and what follows from it; the number of bytes.
+    fn read_once(&self) -> usize {
+        let Some(sink) = self.sink() else {
+            self.readable.set(false);
+            return 0;
+        };
+        let mut asked = 0;
+        let got = sink.lend(self.next_read.get(), &mut |memory| {
+            asked = memory.len();
+            self.with_fd(|fd| sys_unix::read(fd, memory))
+        });
+        match got {
+            Ok(0) => {
+                self.ended.set(true);
+                self.reading.set(false);
+                sink.end();
+                0
+            }
+            Ok(length) => {
+                self.adapt(asked, length);
+                // Less than asked for: the kernel has no more, and tells when it has (epoll(7), "edge-triggered").
+                if length < asked && !self.peer_ended.get() {
+                    self.readable.set(false);
+                }
+                sink.data(length);
+                length
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable.set(false);
+                0
+            }
+            Err(error) => {
+                self.readable.set(false);
+                self.reading.set(false);
+                sink.error("read", error);
+                0
+            }
+        }
+    }
+
+    /// Grows fast while reads are filled, shrinks slowly while they are not.
+    fn adapt(&self, asked: usize, got: usize) {
+        let hint = self.next_read.get();
+        if got == asked && asked >= hint {
+            self.next_read.set((hint * 4).min(LARGEST_READ));
+        } else if got < hint / 4 {
+            self.next_read.set((hint / 2).max(SMALLEST_READ));
+        }
+    }
+
+    fn ask_again(&self) {
+        if let Some(token) = self.token.get()
+            && !self.asked_again.replace(true)
+        {
+            self.reactor.again(token, Readiness::default());
+        }
+    }
+
+    /// There is room: sends what is queued.
+    fn flush(&self) {
+        self.blocked.set(false);
+        for _ in 0..FLUSHES_PER_TURN {
+            if self.outbox.borrow().is_empty() {
+                return self.flushed();
+            }
+            let sent = {
+                let outbox = self.outbox.borrow();
+                let parts: Vec<_> = outbox.parts().collect();
+                let total = parts.iter().map(|part| part.len()).sum::<usize>();
+                self.with_fd(|fd| sys_unix::write_parts(fd, self.kind, &parts)).map(|sent| (sent, total))
+            };
+            match sent {
+                Ok((sent, total)) => {
+                    self.outbox.borrow_mut().advance(sent);
+                    if sent < total {
+                        return self.block();
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.block(),
+                Err(error) => {
+                    self.outbox.borrow_mut().clear();
+                    return self.tell(|sink| sink.error("write", error));
+                }
+            }
+        }
+        if let Some(token) = self.token.get() {
+            self.blocked.set(true);
+            self.reactor.again(token, Readiness::WRITABLE);
+        }
+    }
+
+    fn flushed(&self) {
+        if !self.watches_room {
+            self.watch(Interest::READABLE);
+        }
+        if self.shutting.replace(false)
+            && let Err(error) = self.shutdown()
+        {
+            return self.tell(|sink| sink.error("shutdown", error));
+        }
+        self.update_hold();
+        self.tell(|sink| sink.drain());
+    }
+
+    /// There is no room: wait for it.
+    fn block(&self) {
+        self.blocked.set(true);
+        if !self.watches_room {
+            self.watch(BOTH);
+        }
+        self.update_hold();
+    }
+
+    fn watch(&self, interest: Interest) {
+        let Some(token) = self.token.get() else { return };
+        if let Err(error) = self.with_fd(|fd| self.reactor.reregister(token, fd, interest)) {
+            self.tell(|sink| sink.error("epoll_ctl", error));
+        }
+    }
+
+    fn update_hold(&self) {
+        let busy = self.connecting.get() || self.reading.get() || self.blocked.get();
+        self.hold.set(busy && self.referenced.get() && self.is_open());
+    }
+
+    fn sink(&self) -> Option<Rc<dyn StreamSink>> {
+        self.sink.borrow().clone()
+    }
+
+    fn tell(&self, call: impl FnOnce(&dyn StreamSink)) {
+        if let Some(sink) = self.sink() {
+            call(&*sink);
+        }
+    }
+}
+
+impl Source for Stream {
+    fn ready(self: Rc<Self>, readiness: Readiness) {
+        self.asked_again.set(false);
+        if readiness.readable || readiness.closed {
+            self.readable.set(true);
+        }
+        if readiness.closed {
+            self.peer_ended.set(true);
+        }
+        if self.connecting.get() {
+            if !readiness.writable && !readiness.closed {
+                return;
+            }
+            self.finish_connect();
+        }
+        self.read();
+        if readiness.writable && self.blocked.get() {
+            self.flush();
+        }
+    }
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("fd", &self.raw_fd()).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+fn or_blocked(result: io::Result<usize>) -> io::Result<usize> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        result => result,
+    }
+}
