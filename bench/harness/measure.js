@@ -1,0 +1,72 @@
+'use strict'
+
+const { fork } = require('node:child_process')
+const { once } = require('node:events')
+const { mkdtempSync, rmSync } = require('node:fs')
+const { tmpdir } = require('node:os')
+const path = require('node:path')
+
+const PATIENCE = 60_000 // ms in which a measurement must end
+
+/**
+ * Runs the programs of one side, and resolves the value that one of them measured.
+ * Rejects when a program fails, ends early, or the measurement does not end.
+ *
+ * @param {{ module: string, programs: string[], args: object }} side `module` as resolveModule gives it
+ * @returns {Promise<number>}
+ */
+async function measure ({ module, programs, args }) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'interproc-bench-'))
+  const children = []
+  let fail
+  const failed = new Promise((resolve, reject) => { fail = reject })
+  const timer = setTimeout(() => fail(new Error(`no result after ${PATIENCE / 1000} s`)), PATIENCE)
+
+  async function run () {
+    let address
+    for (const program of programs) {
+      if (children.length > 0) address = await children.at(-1).ready
+      children.push(start(program, module, { ...fill(args, folder), address }, fail))
+    }
+    return Promise.race(children.map(({ result }) => result))
+  }
+
+  try {
+    return await Promise.race([run(), failed])
+  } finally {
+    clearTimeout(timer)
+    await Promise.all(children.map(({ end }) => end()))
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function start (program, module, args, fail) {
+  const child = fork(path.join(__dirname, '..', 'programs', `${program}.js`), [JSON.stringify(args)], {
+    env: { ...process.env, MODULE: module },
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc']
+  })
+  const closed = once(child, 'close')
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', text => { said = (said + text).slice(-4000) })
+  // After the result this is no news: the programs are killed then, and `failed` is not looked at any more.
+  child.on('close', (code, signal) => fail(new Error(`${program} ended with ${signal ?? code}${said && `:\n${said.trim()}`}`)))
+  return {
+    ready: answer(child, 'ready'),
+    result: answer(child, 'result'),
+    async end () {
+      child.kill('SIGKILL')
+      await closed
+    }
+  }
+}
+
+function answer (child, name) {
+  return new Promise(resolve => child.on('message', message => { if (name in message) resolve(message[name]) }))
+}
+
+/** Puts the measurement's own folder where the row says {folder}. */
+function fill (args, folder) {
+  return JSON.parse(JSON.stringify(args).replaceAll('{folder}', folder))
+}
+
+module.exports = { measure }

@@ -1,0 +1,40 @@
+'use strict'
+
+const COUNT = 4096 // made before the clock starts: the making of messages is not what is measured
+
+/** Messages of `size` bytes (at least 4), each with its number in front and behind, sent round and round. */
+function numbered (size) {
+  const slab = Buffer.alloc(COUNT * size)
+  const messages = []
+  for (let i = 0; i < COUNT; i++) {
+    const message = slab.subarray(i * size, (i + 1) * size)
+    message.fill(i & 255)
+    message.writeUInt16LE(i, 0)
+    messages.push(message)
+  }
+  return messages
+}
+
+/** Throws unless the messages come whole, in order, and none is missing or doubled. */
+class Checker {
+  #size
+  #next = 0
+
+  constructor (size) { this.#size = size }
+
+  check (message) {
+    if (message.length !== this.#size) throw new Error(`a message of ${message.length} bytes instead of ${this.#size}`)
+    this.checkAt(message, 0)
+  }
+
+  /** The same for a message that begins at `offset` of a larger chunk. */
+  checkAt (chunk, offset) {
+    const number = chunk[offset] | (chunk[offset + 1] << 8)
+    if (number !== this.#next || chunk[offset + this.#size - 1] !== (number & 255)) {
+      throw new Error(`message ${number} came where ${this.#next} was due`)
+    }
+    this.#next = (this.#next + 1) % COUNT
+  }
+}
+
+module.exports = { COUNT, numbered, Checker }

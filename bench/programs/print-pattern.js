@@ -1,0 +1,12 @@
+'use strict'
+
+// The child of spawn-pipe-read: writes as many bytes of the pattern as its argument says, as quickly as the reader takes them.
+const { writeSync } = require('node:fs')
+const { pattern } = require('./pattern')
+
+const sixteen = Buffer.concat(Array(16).fill(pattern))
+const bytes = Number(process.argv[2])
+for (let written = 0; written < bytes;) {
+  const offset = written % sixteen.length
+  written += writeSync(1, sixteen, offset, Math.min(sixteen.length - offset, bytes - written))
+}
