@@ -35,7 +35,8 @@ function load () {
 /** @param {Error} error what the generated loader threw: a chain of one cause per place that it tried */
 function loadError (error) {
   const here = `${process.platform} ${process.arch}`
-  const broken = causes(error).find(cause => cause.code !== undefined && cause.code !== 'MODULE_NOT_FOUND')
+  // The loader's chain keeps the messages alone, not the codes.
+  const broken = causes(error).find(cause => !/^(Cannot (find|resolve)|Could not|Module not found|Unsupported)/.test(cause.message))
   if (broken !== undefined) {
     return advise('ERR_INTERPROC_BINARY_UNUSABLE', `The native binary of interproc does not load on ${here}: ${firstLine(broken)}`, [
       'Build it on this machine (needs Rust, https://rustup.rs): npx interproc build',
@@ -62,7 +63,7 @@ function advise (code, message, advice, cause) {
 
 /**
  * @param {any} error
- * @returns {NodeJS.ErrnoException[]}
+ * @returns {Error[]}
  */
 function causes (error) {
   const found = []

@@ -10,6 +10,7 @@ const { version } = require('../../package.json')
 /** @typedef {{ summary: string, run: (args: string[]) => number | Promise<number> }} Command */
 /** @type {Record<string, () => Command>} */
 const commands = {
+  build: () => require('./build')
 }
 
 module.exports = { run }
