@@ -4,6 +4,8 @@
 #[cfg(unix)]
 pub mod net;
 pub mod reactor;
+#[cfg(unix)]
+pub mod shm;
 pub mod zmtp;
 
 // Not under `cargo test`: there the exports are not registered, so clippy would call each of them dead code.
