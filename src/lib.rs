@@ -3,6 +3,8 @@
 
 #[cfg(unix)]
 pub mod net;
+#[cfg(unix)]
+pub mod process;
 pub mod reactor;
 #[cfg(unix)]
 pub mod shm;
