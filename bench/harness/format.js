@@ -26,8 +26,9 @@ function formatTarget ({ target, limit, higherIsBetter, unit }) {
   return `${higherIsBetter ? '≥' : '≤'} ${target}x`
 }
 
+/** 999.6 is printed as 1000, which is said in the next unit. */
 function scaled (value, steps) {
-  const [step, name] = steps.find(([step]) => value >= step) ?? steps.at(-1)
+  const [step, name] = steps.find(([step]) => value >= step * 0.9995) ?? steps.at(-1)
   return `${digits(value / step)} ${name}`
 }
 
