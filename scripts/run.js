@@ -6,20 +6,24 @@ const { spawn } = require('node:child_process')
 
 module.exports = { run }
 
+/** @typedef {{ code: number, output: string }} Result */
+
 /**
  * @param {string} title
  * @param {string} command
  * @param {string[]} args
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} [options]
- * @returns {Promise<{ code: number, output: string, seconds: number }>} `code` is 127 where the program does not exist
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, seconds?: number, expect?: (result: Result) => boolean }} [options]
+ *   `seconds` after which the program is ended (default 30 minutes); `expect` says what ending well is (default: exit code 0)
+ * @returns {Promise<Result & { ok: boolean }>} `code` is 127 where the program does not exist
  */
-function run (title, command, args, { cwd, env = process.env } = {}) {
+function run (title, command, args, { cwd, env = process.env, seconds: limit = 1800, expect = ({ code }) => code === 0 } = {}) {
   const began = process.hrtime.bigint()
   const seconds = () => Number(process.hrtime.bigint() - began) / 1e9
   const line = progress(title)
   return new Promise(resolve => {
     const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], shell: process.platform === 'win32' })
     const output = []
+    const watchdog = setTimeout(() => child.kill('SIGKILL'), limit * 1000)
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', chunk => {
         output.push(chunk)
@@ -27,11 +31,17 @@ function run (title, command, args, { cwd, env = process.env } = {}) {
       })
     }
     const end = (code, more = '') => {
-      line.end(code === 0, seconds())
-      resolve({ code, output: Buffer.concat(output).toString() + more, seconds: seconds() })
+      clearTimeout(watchdog)
+      const result = { code, output: Buffer.concat(output).toString() + more }
+      const ok = expect(result)
+      line.end(ok, seconds())
+      resolve({ ...result, ok })
     }
-    child.on('error', error => end(127, `${error.message}\n`))
-    child.on('close', (code, signal) => end(code ?? 1, signal === null ? '' : `ended by ${signal}\n`))
+    child.once('error', error => {
+      child.removeAllListeners('close')
+      end(127, `${error.message}\n`)
+    })
+    child.once('close', (code, signal) => end(code ?? 1, signal === null ? '' : `ended by ${signal}\n`))
   })
 }
 
