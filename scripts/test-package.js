@@ -105,7 +105,7 @@ async function usedFrom (project, env) {
   }
   fs.writeFileSync(path.join(project, 'user.test.js'), jestFile)
   await check('A Jest file', 'npx', ['--no-install', 'jest'], options)
-  if (fs.existsSync(path.join(root, 'examples'))) await runExamples(project, options)
+  await runExamples(project, options)
 }
 
 /**
@@ -114,9 +114,9 @@ async function usedFrom (project, env) {
  */
 async function runExamples (project, options) {
   fs.cpSync(path.join(root, 'examples'), path.join(project, 'examples'), { recursive: true })
-  for (const { name, args } of require('../examples/list.js').examples) {
-    await check(`Example ${name}`, 'node', args.map(arg => arg.endsWith('.js') ? path.join('examples', arg) : arg), options)
-  }
+  fs.mkdirSync(path.join(project, 'scripts'))
+  fs.copyFileSync(path.join(root, 'scripts', 'examples.js'), path.join(project, 'scripts', 'examples.js'))
+  for (const { name } of require('./examples').examples) await check(`Example ${name}`, 'node', ['scripts/examples.js', name], options)
 }
 
 /**
