@@ -39,7 +39,9 @@ pub struct Received {
     pub consumed: usize,
     /// Bytes, counted from `consumed`, that must be there before the next call gets any further: the whole frame, as
     /// soon as its length is known. 0 when the sink stopped it. It is a claim of the peer, up to 2^63+8: read straight
-    /// into a buffer that grows by what has arrived, never allocate it.
+    /// into a buffer that grows by what has arrived, never allocate it. For a large frame, `decode_header` on the rest
+    /// tells where its body will begin: once that buffer holds `need` bytes, the body handed over is its tail, and the
+    /// buffer itself can be kept instead of a copy.
     pub need: usize,
 }
 
