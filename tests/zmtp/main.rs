@@ -2,6 +2,7 @@
 
 mod connection;
 mod fuzz;
+mod heartbeat;
 mod hostile;
 mod memory;
 mod roundtrip;

@@ -4,7 +4,7 @@ use interproc::zmtp::{Config, Connection, SocketType, encode_message};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::support::{End, Event, check, exchange, ready};
+use crate::support::{End, Event, check, ends, ready};
 
 type Message = Vec<Vec<u8>>;
 
@@ -24,14 +24,6 @@ fn events(messages: &[Message]) -> Vec<Event> {
         frames.map(|(at, body)| Event::Frame(body, at < last)).collect::<Vec<_>>()
     };
     messages.iter().flat_map(parts).collect()
-}
-
-fn ends(a: SocketType, b: SocketType) -> (End, End) {
-    let (mut a, mut b) = (End::new(&Config::new(a)), End::new(&Config::new(b)));
-    exchange(&mut a, &mut b, 0).unwrap();
-    a.events();
-    b.events();
-    (a, b)
 }
 
 /// One step of a conversation.
@@ -87,7 +79,7 @@ proptest! {
         cuts in vec(1..9_000usize, 1..20),
         pause_every in 0..5usize,
     ) {
-        let (_, mut pull) = ends(SocketType::Push, SocketType::Pull);
+        let (_, mut pull) = ends(&Config::new(SocketType::Push), &Config::new(SocketType::Pull));
         pull.inbox.pause_every = pause_every;
         let mut wire = Vec::new();
         for message in &messages {

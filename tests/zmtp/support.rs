@@ -105,6 +105,15 @@ pub(crate) fn exchange(a: &mut End, b: &mut End, now: u64) -> Result<(), Protoco
     }
 }
 
+/// Two ends whose handshake is over.
+pub(crate) fn ends(a: &Config, b: &Config) -> (End, End) {
+    let (mut a, mut b) = (End::new(a), End::new(b));
+    exchange(&mut a, &mut b, 0).unwrap();
+    assert_eq!(a.events(), [Event::Ready]);
+    assert_eq!(b.events(), [Event::Ready]);
+    (a, b)
+}
+
 /// Our end, handshaken with a peer of that version and type.
 pub(crate) fn with_raw_peer(config: &Config, minor: u8, kind: &str) -> End {
     let mut end = End::new(config);
