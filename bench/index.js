@@ -1,6 +1,6 @@
 'use strict'
 
-const { availableParallelism, cpus, release } = require('node:os')
+const { availableParallelism, cpus, loadavg, release } = require('node:os')
 const { families } = require('./rows')
 const { readOptions, usage } = require('./harness/options')
 const { prepareAddon, preparePeers } = require('./harness/modules')
@@ -23,9 +23,13 @@ async function main () {
   const met = outcomes.filter(outcome => outcome.met).length
   console.log(`\n${table(outcomes, { colour: process.stdout.isTTY })}\n`)
   console.log(`${met} of ${outcomes.length} met. Medians of ${options.rounds} rounds, both sides in turn.`)
+  if (busy()) console.log(`The machine was busy (${loadavg()[0].toFixed(1)} processes on ${availableParallelism()} cores): look at the ±.`)
   for (const file of keep(report(outcomes, options), options.json)) console.log(file)
   if (outcomes.some(({ error }) => error !== undefined)) process.exitCode = 1
 }
+
+/** More ran here than the two programs of a row. */
+function busy () { return loadavg()[0] > Math.max(2, availableParallelism()) * 1.2 }
 
 function listed (row) {
   return [row.id.padEnd(28), row.peer.name.padEnd(18), formatTarget(row).padEnd(9), row.title].join('  ')

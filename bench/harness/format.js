@@ -9,6 +9,11 @@ function formatValue (value, unit) {
   return unit.startsWith('B') ? scaled(value, sizes) + unit : `${scaled(value, sizes)} ${unit}`
 }
 
+/** How far the rounds lie apart: `±4%`. */
+function formatSpread (part) {
+  return `±${Math.round(part * 100)}%`
+}
+
 /** How many times better ours is, whichever direction better is: `5.3×`. */
 function formatGain ({ ratio, higherIsBetter }) {
   const gain = higherIsBetter ? ratio : 1 / ratio
@@ -39,4 +44,4 @@ function digits (number) {
   return number >= 0.0995 ? number.toFixed(2) : number.toFixed(3)
 }
 
-module.exports = { formatValue, formatGain, formatRatio, formatTarget }
+module.exports = { formatValue, formatSpread, formatGain, formatRatio, formatTarget }

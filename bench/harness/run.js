@@ -22,6 +22,8 @@ const { resolveModule } = require('./modules')
  * @property {boolean} met
  * @property {[number, number]} oursRange Smallest and largest of the rounds
  * @property {[number, number]} peerRange
+ * @property {number} oursSpread Half of the rounds are within so large a part of the median around it
+ * @property {number} peerSpread
  */
 
 /**
@@ -38,7 +40,7 @@ async function runRow (row, options, onStep) {
   try {
     const { ours, peer } = await runRounds(row, options, onStep)
     const values = { ours: median(ours), peer: median(peer), ratio: median(ours) / median(peer) }
-    return { ...known, ...values, met: isMet({ ...known, ...values }), oursRange: range(ours), peerRange: range(peer) }
+    return { ...known, ...values, met: isMet({ ...known, ...values }), ...describeRounds('ours', ours), ...describeRounds('peer', peer) }
   } catch (error) {
     return { ...known, error: error.message, met: false }
   }
@@ -72,8 +74,12 @@ function isMet ({ ours, ratio, higherIsBetter, target, limit }) {
   return higherIsBetter ? shown >= target : shown <= target
 }
 
-function range (values) {
-  return [Math.min(...values), Math.max(...values)]
+/** The extremes, and how far half of the rounds lie around the median: what the two medians are worth. */
+function describeRounds (side, values) {
+  const sorted = [...values].sort((a, b) => a - b)
+  const quarter = sorted.length >> 2
+  const middleHalf = sorted.at(-1 - quarter) - sorted[quarter]
+  return { [`${side}Range`]: [sorted[0], sorted.at(-1)], [`${side}Spread`]: middleHalf / 2 / median(values) }
 }
 
 module.exports = { runRow }
