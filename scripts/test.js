@@ -6,6 +6,7 @@
  * `npm test -- clippy jest` runs the named steps only; `npm test -- --list` names them.
  */
 
+const { execFileSync } = require('node:child_process')
 const { mkdtempSync, readFileSync, rmSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const path = require('node:path')
@@ -34,12 +35,12 @@ const steps = [
   { name: 'publint', title: 'Package exports', command: local('publint'), args: ['--strict'] },
   { name: 'clippy', title: 'Clippy', command: 'cargo', args: clippy() },
   { name: 'clippy-core', title: 'Clippy, core without the binding', command: 'cargo', args: clippy('--no-default-features') },
-  { name: 'rust', title: 'Rust tests', command: 'cargo', args: ['test', '--no-fail-fast'], count: countCargo },
+  { name: 'rust', title: 'Rust tests', command: 'cargo', args: cargoTest(), count: countCargo },
   {
     name: 'rust-core',
     title: 'Rust tests, core without the binding',
     command: 'cargo',
-    args: ['test', '--no-fail-fast', '--no-default-features'],
+    args: cargoTest('--no-default-features'),
     count: countCargo
   },
   { name: 'jest', title: 'Jest', command: local('jest'), args: ['--ci', '--json', `--outputFile=${jestReport}`], count: countJest }
@@ -81,6 +82,22 @@ function clippy (...features) {
   return ['clippy', '--all-targets', ...features, '--', '-D', 'warnings']
 }
 
+/**
+ * With the target named, as the napi tool does: so both use the same compiled crates.
+ * @param {string[]} features
+ */
+function cargoTest (...features) {
+  return ['test', '--no-fail-fast', '--target', hostTriple(), ...features]
+}
+
+function hostTriple () {
+  try {
+    return /^host: (.*)$/m.exec(execFileSync('rustc', ['-vV'], { encoding: 'utf8' }))?.[1] ?? 'host-tuple'
+  } catch {
+    return 'host-tuple' // There is no rustc: the set-up, which comes first, says so.
+  }
+}
+
 /** @param {string} output one line `test result: ok. 12 passed; 0 failed; …` per test binary */
 function countCargo (output) {
   let [passed, failed] = [0, 0]
@@ -101,7 +118,13 @@ function countJest () {
   }
 }
 
-/** @param {string} output Jest prints its report as JSON too: nobody wants to read that */
+/**
+ * Without what went well, and without Jest's report as JSON.
+ * @param {string} output
+ */
 function tidy (output) {
-  return output.split('\n').filter(line => !line.startsWith('{"num')).join('\n')
+  return output.split('\n')
+    .filter(line => !/^(test .* \.\.\. ok$|\s+(Compiling|Checking|Fresh) |\{"num|PASS )/.test(line))
+    .join('\n')
+    .replace(/\n{3,}/g, '\n\n')
 }
