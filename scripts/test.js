@@ -7,14 +7,16 @@
  */
 
 const { execFileSync } = require('node:child_process')
-const { mkdtempSync, readFileSync, rmSync } = require('node:fs')
+const { mkdirSync, mkdtempSync, readFileSync, rmSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const path = require('node:path')
+const { leftoversSince } = require('./leftovers')
 const { run } = require('./run')
 const { setup } = require('./setup')
 
 const root = path.join(__dirname, '..')
 const scratch = mkdtempSync(path.join(tmpdir(), 'interproc-test-'))
+const temporary = path.join(scratch, 'tmp')
 const jestReport = path.join(scratch, 'jest.json')
 const local = name => path.join(root, 'node_modules', '.bin', name)
 
@@ -43,7 +45,7 @@ const steps = [
     args: cargoTest('--no-default-features'),
     count: countCargo
   },
-  { name: 'jest', title: 'Jest', command: local('jest'), args: ['--ci', '--json', `--outputFile=${jestReport}`], count: countJest }
+  { name: 'jest', title: 'Jest', command: local('jest'), args: jest(), count: countJest }
 ]
 
 main(process.argv.slice(2)).catch(error => {
@@ -60,21 +62,32 @@ async function main (wanted) {
   const unknown = wanted.filter(name => !steps.some(step => step.name === name))
   if (unknown.length > 0) throw new Error(`There is no step ${unknown.join(', ')}; npm test -- --list names them.`)
   await setup()
+  mkdirSync(temporary)
+  const leftovers = leftoversSince(temporary)
   const failures = []
   const total = { passed: 0, failed: 0 }
   for (const step of steps.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
-    const { code, output } = await run(step.title, step.command, step.args, { cwd: root })
+    const { code, output } = await run(step.title, step.command, step.args, { cwd: root, env: { ...process.env, TMPDIR: temporary } })
     const { passed, failed } = step.count?.(output) ?? { passed: 0, failed: 0 }
     total.passed += passed
     // A step that fails without a failed case (a check, a compile error, a crash) is one failure.
     total.failed += code === 0 ? failed : Math.max(failed, 1)
     if (code !== 0 || failed > 0) failures.push({ step, output })
   }
+  const left = leftovers()
+  if (left.length > 0) {
+    total.failed++
+    process.stdout.write(`\nThe tests left behind:\n${left.map(file => `  ${file}\n`).join('')}`)
+  }
   for (const { step, output } of failures) {
     process.stdout.write(`\n${'-'.repeat(80)}\n${step.title}: ${[path.basename(step.command), ...step.args].join(' ')}\n\n${tidy(output)}\n`)
   }
   process.stdout.write(`\n${total.passed} passed, ${total.failed} failed\n`)
   process.exitCode = total.failed === 0 ? 0 : 1
+}
+
+function jest () {
+  return ['--ci', '--json', `--outputFile=${jestReport}`, '--cacheDirectory', path.join(root, 'target', 'jest')]
 }
 
 /** @param {string[]} features */
