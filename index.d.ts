@@ -2,3 +2,5 @@
 
 /** The version of the package and of its native binary. */
 export const version: string
+
+export { SharedBuffer, type SharedBufferOptions, type SharedBufferOpenOptions } from './types/shared'

@@ -2,6 +2,7 @@
 
 /** @satisfies {typeof import('../index.d.ts')} */
 const interproc = {
+  SharedBuffer: require('./shared').SharedBuffer,
   version: require('./native').version()
 }
 

@@ -27,24 +27,24 @@ module.exports = {
   validateUint32
 }
 
-/** @type {(value: unknown, name: string) => asserts value is string} */
+/** @type {(value: unknown, name: string) => void} */
 function validateString (value, name) {
   if (typeof value !== 'string') throw new ERR_INVALID_ARG_TYPE(name, 'string', value)
 }
 
-/** @type {(value: unknown, name: string) => asserts value is boolean} */
+/** @type {(value: unknown, name: string) => void} */
 function validateBoolean (value, name) {
   if (typeof value !== 'boolean') throw new ERR_INVALID_ARG_TYPE(name, 'boolean', value)
 }
 
-/** @type {(value: unknown, name: string) => asserts value is Function} */
+/** @type {(value: unknown, name: string) => void} */
 function validateFunction (value, name) {
   if (typeof value !== 'function') throw new ERR_INVALID_ARG_TYPE(name, 'Function', value)
 }
 
 /**
  * Not null, and neither array nor function, unless the options allow it.
- * @type {(value: unknown, name: string, options?: { nullable?: boolean, array?: boolean, function?: boolean }) => asserts value is object}
+ * @type {(value: unknown, name: string, options?: { nullable?: boolean, array?: boolean, function?: boolean }) => void}
  */
 function validateObject (value, name, options = {}) {
   const fits = value === null
@@ -55,18 +55,18 @@ function validateObject (value, name, options = {}) {
   if (!fits) throw new ERR_INVALID_ARG_TYPE(name, 'Object', value)
 }
 
-/** @type {(value: unknown, name: string, minLength?: number) => asserts value is any[]} */
+/** @type {(value: unknown, name: string, minLength?: number) => void} */
 function validateArray (value, name, minLength = 0) {
   if (!Array.isArray(value)) throw new ERR_INVALID_ARG_TYPE(name, 'Array', value)
   if (value.length < minLength) throw new ERR_INVALID_ARG_VALUE(name, value, `must be longer than ${minLength}`)
 }
 
-/** @type {(value: unknown, name: string) => asserts value is NodeJS.ArrayBufferView} */
+/** @type {(value: unknown, name: string) => void} */
 function validateBuffer (value, name = 'buffer') {
   if (!ArrayBuffer.isView(value)) throw new ERR_INVALID_ARG_TYPE(name, ['Buffer', 'TypedArray', 'DataView'], value)
 }
 
-/** @type {(value: unknown, name: string, min?: number, max?: number) => asserts value is number} */
+/** @type {(value: unknown, name: string, min?: number, max?: number) => void} */
 function validateNumber (value, name, min, max) {
   if (typeof value !== 'number') throw new ERR_INVALID_ARG_TYPE(name, 'number', value)
   const low = min !== undefined && !(value >= min)
@@ -76,19 +76,19 @@ function validateNumber (value, name, min, max) {
   throw new ERR_OUT_OF_RANGE(name, range, value)
 }
 
-/** @type {(value: unknown, name: string, min?: number, max?: number) => asserts value is number} */
+/** @type {(value: unknown, name: string, min?: number, max?: number) => void} */
 function validateInteger (value, name, min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER) {
   if (typeof value !== 'number') throw new ERR_INVALID_ARG_TYPE(name, 'number', value)
   if (!Number.isInteger(value)) throw new ERR_OUT_OF_RANGE(name, 'an integer', value)
   if (value < min || value > max) throw new ERR_OUT_OF_RANGE(name, `>= ${min} && <= ${max}`, value)
 }
 
-/** @type {(value: unknown, name: string, min?: number, max?: number) => asserts value is number} */
+/** @type {(value: unknown, name: string, min?: number, max?: number) => void} */
 function validateInt32 (value, name, min = -(2 ** 31), max = 2 ** 31 - 1) {
   validateInteger(value, name, min, max)
 }
 
-/** @type {(value: unknown, name: string, positive?: boolean) => asserts value is number} */
+/** @type {(value: unknown, name: string, positive?: boolean) => void} */
 function validateUint32 (value, name, positive = false) {
   validateInteger(value, name, positive ? 1 : 0, 2 ** 32 - 1)
 }
@@ -115,17 +115,18 @@ function validatePort (port, name = 'Port', allowZero = true) {
   return number
 }
 
-/** @type {(value: unknown, name: string) => asserts value is AbortSignal | undefined} */
+/** @type {(value: unknown, name: string) => void} */
 function validateAbortSignal (value, name) {
   if (value !== undefined && (value === null || typeof value !== 'object' || !('aborted' in value))) {
     throw new ERR_INVALID_ARG_TYPE(name, 'AbortSignal', value)
   }
 }
 
-/** @type {(value: unknown, name?: string) => asserts value is NodeJS.Signals} */
+/** @type {(value: unknown, name?: string) => void} */
 function validateSignalName (value, name = 'signal') {
   validateString(value, name)
-  if (Object.hasOwn(signals, value)) return
-  const hint = Object.hasOwn(signals, value.toUpperCase()) ? ' (signals must use all capital letters)' : ''
-  throw new ERR_UNKNOWN_SIGNAL(value + hint)
+  const signal = /** @type {string} */ (value)
+  if (Object.hasOwn(signals, signal)) return
+  const hint = Object.hasOwn(signals, signal.toUpperCase()) ? ' (signals must use all capital letters)' : ''
+  throw new ERR_UNKNOWN_SIGNAL(signal + hint)
 }

@@ -12,6 +12,8 @@ mod callback;
 #[expect(dead_code, reason = "as above")]
 mod env;
 #[cfg(unix)]
+mod shm;
+#[cfg(unix)]
 #[expect(dead_code, reason = "as above")]
 mod slab;
 

@@ -6,21 +6,26 @@
 //!
 //! The byte layout is written down in `docs/segment-layout.md`. Imports nothing else of this crate.
 
+mod create;
 mod error;
 mod header;
 mod mapping;
 mod name;
+mod open;
 mod participants;
 mod region;
+mod registry;
 mod segment;
 mod sweep;
 mod sys_unix;
 
+pub use create::Create;
 pub use error::{CreateError, OpenError};
 pub use header::{Kind, LAYOUT_VERSION, PARAMS};
 pub use mapping::PrivateView;
 pub use name::{InvalidName, MAX_NAME_LEN, Name, Place, Ticket};
+pub use open::Open;
 pub use participants::{Dead, MAX_PARTICIPANTS, Participant, User};
 pub use region::Region;
-pub use segment::{Create, Open, Segment};
+pub use segment::Segment;
 pub use sweep::{Health, Info, Removal, cleanup, list, remove};

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use super::error::{CreateError, OpenError};
 use super::header::{self, Kind, TABLE_OFFSET};
 use super::name::{self, Place};
+use super::open::{check_owner, read_header, read_header_bytes};
 use super::participants::{TABLE_LEN, User, users_of_file};
-use super::segment::{check_owner, read_header, read_header_bytes};
 use super::sys_unix as sys;
 
 /// How often creating a segment looks for what the dead left, at most.

@@ -137,7 +137,8 @@ fn serve(segment: &Segment) {
             }
             other => panic!("no command {other}"),
         };
-        writeln!(std::io::stdout(), "\nanswer:{answer}").unwrap();
+        let mut output = std::io::stdout();
+        writeln!(output, "\nanswer:{answer}").unwrap();
     }
 }
 

@@ -1,0 +1,14 @@
+'use strict'
+
+const native = require('../native')
+const { ERR_NOT_SUPPORTED } = require('../errors')
+
+module.exports = { shared }
+
+/** The addon, where it has shared memory. */
+function shared () {
+  if (native.createSharedBuffer === undefined) {
+    throw new ERR_NOT_SUPPORTED('Shared memory', 'it needs file locks that end with their process (OFD locks)')
+  }
+  return native
+}

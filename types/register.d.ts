@@ -1,0 +1,2 @@
+// Preloaded for its effect: shared buffers in messages arrive as such.
+export {}
