@@ -26,6 +26,7 @@ const local = name => path.join(root, 'node_modules', '.bin', name)
  * @property {string} title
  * @property {string} command
  * @property {string[]} args
+ * @property {NodeJS.ProcessEnv} [env]
  * @property {(output: string) => { passed: number, failed: number }} [count] of the test cases; a step without is a check
  */
 
@@ -37,6 +38,13 @@ const steps = [
   { name: 'publint', title: 'Package exports', command: local('publint'), args: ['--strict'] },
   { name: 'clippy', title: 'Clippy', command: 'cargo', args: clippy() },
   { name: 'clippy-core', title: 'Clippy, core without the binding', command: 'cargo', args: clippy('--no-default-features') },
+  {
+    name: 'doc',
+    title: 'Rust documentation',
+    command: 'cargo',
+    args: ['doc', '--no-deps', '--document-private-items'],
+    env: { RUSTDOCFLAGS: '-D warnings' }
+  },
   { name: 'rust', title: 'Rust tests', command: 'cargo', args: cargoTest(), count: countCargo },
   {
     name: 'rust-core',
@@ -67,7 +75,8 @@ async function main (wanted) {
   const failures = []
   const total = { passed: 0, failed: 0 }
   for (const step of steps.filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
-    const { code, output } = await run(step.title, step.command, step.args, { cwd: root, env: { ...process.env, TMPDIR: temporary } })
+    const env = { ...process.env, TMPDIR: temporary, ...step.env }
+    const { code, output } = await run(step.title, step.command, step.args, { cwd: root, env })
     const { passed, failed } = step.count?.(output) ?? { passed: 0, failed: 0 }
     total.passed += passed
     // A step that fails without a failed case (a check, a compile error, a crash) is one failure.

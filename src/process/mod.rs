@@ -1,5 +1,5 @@
 //! Child processes: what to run ([`Command`]), how it is started without holding the caller ([`Process`]), how its end is
-//! seen, and the blocking form ([`run`]).
+//! seen, and the blocking form ([`run()`]).
 //!
 //! Starting is the work of one immortal thread (`spawner`), because `vfork` suspends the thread that calls it, and
 //! because `PR_SET_PDEATHSIG` follows the thread that forked. The child shares the parent's memory until it executes its

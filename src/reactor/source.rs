@@ -12,7 +12,7 @@ pub trait Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token(u64);
 
-/// What the poll said about a descriptor, or what the source asked for with [`Reactor::again`].
+/// What the poll said about a descriptor, or what the source asked for with [`Reactor::again`](super::Reactor::again).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
     /// There may be something to read (or to accept). Read until `WouldBlock`, or until less came than was asked for.
@@ -21,7 +21,7 @@ pub struct Readiness {
     pub writable: bool,
     /// The peer will send no more, or the descriptor is broken: read until 0 or an error.
     pub closed: bool,
-    /// A [`Remote`] was used: something was put where this source looks for it.
+    /// A [`Remote`](super::Remote) was used: something was put where this source looks for it.
     pub notified: bool,
 }
 
