@@ -7,6 +7,7 @@ const { tmpdir } = require('node:os')
 const path = require('node:path')
 
 const PATIENCE = 60_000 // ms in which a measurement must end
+const GRACE = 1000 // ms in which a program must end that is not needed any more
 
 /**
  * Runs the programs of one side, and resolves the value that one of them measured.
@@ -45,17 +46,20 @@ function start (program, module, args, fail) {
     env: { ...process.env, MODULE: module },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc']
   })
-  const closed = once(child, 'close')
+  const exited = once(child, 'exit')
   let said = ''
   child.stderr.setEncoding('utf8').on('data', text => { said = (said + text).slice(-4000) })
-  // After the result this is no news: the programs are killed then, and `failed` is not looked at any more.
+  // After the result this is no news: all programs end then, and `failed` is not looked at any more.
   child.on('close', (code, signal) => fail(new Error(`${program} ended with ${signal ?? code}${said && `:\n${said.trim()}`}`)))
   return {
     ready: answer(child, 'ready'),
     result: answer(child, 'result'),
     async end () {
-      child.kill('SIGKILL')
-      await closed
+      // At its end a program gives back what it shared; one that never comes to its event loop is killed.
+      if (child.connected) child.disconnect()
+      const timer = setTimeout(() => child.kill('SIGKILL'), GRACE)
+      await exited
+      clearTimeout(timer)
     }
   }
 }
