@@ -113,7 +113,8 @@ function reviveBefore (emitter, emit) {
 function writeTickets () {
   const prototype = /** @type {any} */ (v8.DefaultSerializer.prototype)
   const original = prototype._writeHostObject
-  if (original[kPasses]) return
+  // Bun has no such method: its 'advanced' channels are not made of this class.
+  if (original === undefined || original[kPasses]) return
   /** @type {(this: any, value: any) => any} */
   function writing (value) {
     // Only in messages: v8.serialize itself shall write the bytes.
