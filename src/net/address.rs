@@ -45,6 +45,26 @@ impl Address {
     }
 }
 
+/// If it was the local address that a connect failed on: what `bind` said.
+pub fn bind_failure(error: &io::Error) -> Option<&io::Error> {
+    Some(&error.get_ref()?.downcast_ref::<BindFailed>()?.0)
+}
+
+#[derive(Debug)]
+struct BindFailed(io::Error);
+
+impl std::fmt::Display for BindFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "binding the local address: {}", self.0)
+    }
+}
+
+impl std::error::Error for BindFailed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
 /// A non-blocking socket that is connecting to `to`, or connected to it already.
 pub(super) fn connect(to: &Address, local: Option<&Address>) -> io::Result<OwnedFd> {
     let place = Place::of(to)?;
@@ -52,7 +72,8 @@ pub(super) fn connect(to: &Address, local: Option<&Address>) -> io::Result<Owned
     if let Some(local) = local {
         // As Node: a second client may use the local port while an older connection of it is in TIME_WAIT.
         socket.set_reuse_address(true)?;
-        socket.bind(&Place::of(local)?.address)?;
+        let bound = Place::of(local).and_then(|place| socket.bind(&place.address));
+        bound.map_err(|error| io::Error::new(error.kind(), BindFailed(error)))?;
     }
     socket.set_nonblocking(true)?;
     match socket.connect(&place.address) {

@@ -5,11 +5,12 @@
 
 mod address;
 mod listener;
+mod options;
 mod outbox;
 mod stream;
 mod sys_unix;
 
-pub use address::Address;
+pub use address::{Address, bind_failure};
 pub use listener::{ListenOptions, Listener, ListenerSink};
 pub use stream::{Kind, Stream, StreamSink};
 

@@ -294,3 +294,20 @@ pub(super) fn check(status: sys::napi_status) -> napi::Result<()> {
 pub(super) fn from_io(error: std::io::Error) -> napi::Error {
     napi::Error::from_reason(format!("{}: {error}", error.raw_os_error().unwrap_or(0)))
 }
+
+/// A failed system call as JavaScript gets it: the negative errno, `-EIO` where there is none.
+pub(super) fn errno(error: &std::io::Error) -> i32 {
+    use std::io::ErrorKind;
+    match error.kind() {
+        // Errors of our own carry no number.
+        ErrorKind::NotConnected if error.raw_os_error().is_none() => -libc::EBADF,
+        ErrorKind::OutOfMemory => -libc::ENOMEM,
+        ErrorKind::InvalidInput if error.raw_os_error().is_none() => -libc::EINVAL,
+        _ => -error.raw_os_error().unwrap_or(libc::EIO),
+    }
+}
+
+/// 0 or the negative errno.
+pub(super) fn status(result: std::io::Result<()>) -> i32 {
+    result.map_or_else(|error| errno(&error), |()| 0)
+}

@@ -6,15 +6,14 @@
 //! `uncaughtException` in a turn.
 
 #[cfg(unix)]
-#[expect(dead_code, reason = "the rooms that use it are moving in")]
 mod callback;
 #[cfg(unix)]
-#[expect(dead_code, reason = "as above")]
 mod env;
+#[cfg(unix)]
+mod net;
 #[cfg(unix)]
 mod shm;
 #[cfg(unix)]
-#[expect(dead_code, reason = "as above")]
 mod slab;
 
 use napi_derive::napi;
