@@ -4,3 +4,6 @@
 export const version: string
 
 export { SharedBuffer, type SharedBufferOptions, type SharedBufferOpenOptions } from './types/shared'
+
+/** What `node:net` has, see `interproc/net`. */
+export * as net from './types/net'

@@ -3,6 +3,7 @@
 /** @satisfies {typeof import('../index.d.ts')} */
 const interproc = {
   SharedBuffer: require('./shared').SharedBuffer,
+  net: /** @type {any} */ (require('./net')), // Typed as node:net: see types/net.d.ts.
   version: require('./native').version()
 }
 

@@ -11,7 +11,7 @@ module.exports = { callable }
  */
 function callable (base) {
   /** @type {any} */
-  const made = function (/** @type {any[]} */ ...args) {
+  const made = /** @this {any} */ function (/** @type {any[]} */ ...args) {
     if (new.target === undefined && this instanceof made) {
       throw new TypeError(`${made.name} cannot be inherited from with util.inherits(); use class ... extends ${made.name}`)
     }

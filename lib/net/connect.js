@@ -110,7 +110,7 @@ function attempt (socket, handle, to) {
   const local = to.localAddress || to.localPort ? to.localAddress || (family === 6 ? '::' : '0.0.0.0') : undefined
   socket.emit('connectionAttempt', address, port, family)
   if (socket._handle !== handle) return null // Destroyed by a listener.
-  const status = handle.connect(address, port, local, local === undefined ? undefined : to.localPort | 0)
+  const status = handle.connect(address, port, local, local === undefined ? undefined : (to.localPort ?? 0) | 0)
   if (status >= 0) return null
   if (status < -BIND) return exceptionWithHostPort(status + BIND, 'bind', local, to.localPort)
   // What getsockname() says of a socket that has no address yet.

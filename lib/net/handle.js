@@ -10,8 +10,6 @@ const { ERR_INVALID_FD_TYPE, errnoException } = require('../errors')
 const { validateInt32 } = require('../validate')
 const { kConnected, kData, kDrain, kEnd, kError } = require('./symbols')
 
-
-
 // The events of src/node/net.rs.
 const DATA = 0
 const END = 1
@@ -257,6 +255,7 @@ class Pipe extends Handle {
     this.#isPipeEnd = isPipeEnd
   }
 
+  /** @override */
   get isPipeEnd () { return this.#isPipeEnd }
 
   /** @param {string} path */

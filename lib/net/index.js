@@ -3,14 +3,15 @@
 /** `interproc/net`: what `node:net` has, on the reactor. */
 
 const net = require('node:net')
-const { _setSimultaneousAccepts } = /** @type {any} */ (net) // A leftover of Windows XP; gone in Node 24.
 const { normalizeArgs } = require('./arguments')
 const { Server, createServer } = require('./server')
 const { Socket, connect } = require('./socket')
 
-module.exports = {
-  _normalizeArgs: normalizeArgs,
-  ...(_setSimultaneousAccepts && { _setSimultaneousAccepts }),
+/**
+ * Its types are node:net's own (types/net.d.ts); here the compiler only sees to it that no name is missing.
+ * @satisfies {Record<Exclude<keyof typeof import('../../types/net'), 'default'>, unknown>}
+ */
+const face = {
   connect,
   createConnection: connect,
   createServer,
@@ -28,3 +29,10 @@ module.exports = {
   getDefaultAutoSelectFamilyAttemptTimeout: net.getDefaultAutoSelectFamilyAttemptTimeout,
   setDefaultAutoSelectFamilyAttemptTimeout: net.setDefaultAutoSelectFamilyAttemptTimeout
 }
+
+// Leftovers that a few packages ask for; the second is gone in Node 24.
+const { _setSimultaneousAccepts } = /** @type {any} */ (net)
+Object.defineProperty(face, '_normalizeArgs', { value: normalizeArgs })
+if (_setSimultaneousAccepts) Object.defineProperty(face, '_setSimultaneousAccepts', { value: _setSimultaneousAccepts })
+
+module.exports = face

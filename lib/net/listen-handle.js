@@ -21,7 +21,7 @@ class ListenHandle {
 
   /**
    * @param {number} status 0, or an errno
-   * @param {import('./handle').Handle} [handle] the connection
+   * @param {any} [handle] the connection
    */
   onconnection (status, handle) {
     this.server._onConnection(status, handle)

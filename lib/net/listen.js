@@ -106,7 +106,7 @@ function adopt (server, other) {
 
 /**
  * @param {any} server
- * @param {(handle: ListenHandle) => number} bind
+ * @param {(handle: any) => number} bind
  * @param {string | null} address
  * @param {number | null} port
  * @param {number} family
@@ -119,7 +119,7 @@ function start (server, bind, address, port, family) {
 
 /**
  * @param {any} server
- * @param {ListenHandle} handle
+ * @param {any} handle
  * @param {string | null} address
  * @param {number | null} port
  * @param {number} family

@@ -113,6 +113,7 @@ class ServerClass extends EventEmitter {
   }
 
   /**
+   * @override
    * @param {Error} error
    * @param {string} event
    * @param {any} socket

@@ -156,7 +156,7 @@ class SocketClass extends StreamSocket {
     if (this.destroyed) return this
     this.timeout = msecs
     const delay = timerDuration(msecs)
-    if (this._timer !== null) clearTimeout(this._timer)
+    clearTimeout(this._activeTimer())
     this._timer = null
     if (callback !== undefined) validateFunction(callback, 'callback')
     if (delay === 0) {
@@ -171,8 +171,7 @@ class SocketClass extends StreamSocket {
   /** A write that makes progress is no silence. */
   _onTimeout () {
     const left = this._handle?.writeQueueSize ?? 0
-    if (this._lastQueueSize > 0 && left !== this._lastQueueSize) {
-      this._lastQueueSize = left
+    if (this._progressed(left)) {
       this._unrefTimer()
       return
     }
@@ -219,7 +218,6 @@ class SocketClass extends StreamSocket {
     this._goDirect()
     if (options.readable === false) return
     if (options.pauseOnCreate) {
-      // @ts-expect-error settable, though the types do not say so
       this.readableFlowing = false
     } else if (!options.manualStart) {
       this.read(0)
@@ -228,8 +226,7 @@ class SocketClass extends StreamSocket {
 
   /** A closed socket may connect again. */
   #rise () {
-    // @ts-expect-error Duplex has it, for this purpose
-    this._undestroy()
+    this._undestroy() // Duplex has it for this purpose.
     this._handle = null
     this._peername = null
     this._sockname = null

@@ -2,7 +2,7 @@
 
 /** The stream in `net.Socket`: a Duplex on a handle. Reading, writing, ending, closing; no addresses and no connecting. */
 
-const { Duplex } = require('node:stream')
+const { Duplex } = /** @type {{ Duplex: new (options: any) => any }} */ (require('node:stream')) // The types hide its state.
 const { ERR_SOCKET_CLOSED, ERR_SOCKET_CLOSED_BEFORE_CONNECTION, errnoException, errnoOf } = require('../errors')
 const { kData, kDrain, kEnd, kError, kSend } = require('./symbols')
 const sameTick = require('./same-tick')
@@ -26,7 +26,7 @@ class StreamSocket extends Duplex {
   _lastQueueSize = 0
   #bytesRead = 0
   #bytesWritten = 0
-  /** @type {UserBuffer | null} */
+  /** @type {InstanceType<typeof UserBuffer> | null} */
   #userBuffer
   /** Writes may go past the Writable's queue: connected, not ended, not corked. */
   #direct = false
@@ -61,7 +61,6 @@ class StreamSocket extends Duplex {
     return bytes
   }
 
-  // @ts-expect-error an accessor here, a property in the types of Duplex
   get writableLength () {
     return this._writableState.length + (sameTick.owner === this ? sameTick.used : 0)
   }
@@ -105,7 +104,11 @@ class StreamSocket extends Duplex {
     return true
   }
 
-  // @ts-expect-error the overloads of Duplex
+  /**
+   * @param {any} [chunk]
+   * @param {any} [encoding]
+   * @param {any} [callback]
+   */
   end (chunk, encoding, callback) {
     if (sameTick.owner === this) sameTick.flush()
     this.#direct = false
@@ -165,7 +168,7 @@ class StreamSocket extends Duplex {
     const rest = Buffer.from(memory.subarray(Math.max(taken, 0), length))
     this._handle.bytesWritten -= rest.length
     const waiting = this.#waiting = this.#waiting ?? []
-    super.write(rest, error => {
+    super.write(rest, (/** @type {Error | null | undefined} */ error) => {
       if (this.#waiting === waiting) this.#waiting = null
       for (const callback of waiting) callback(error)
     })
@@ -374,6 +377,18 @@ class StreamSocket extends Duplex {
   /** Something happened on this connection: its timeout begins anew. */
   _unrefTimer () {
     for (let socket = /** @type {any} */ (this); socket; socket = socket._parent) socket._timer?.refresh()
+  }
+
+  _activeTimer () { return this._timer ?? undefined }
+
+  /**
+   * Has the kernel taken something since the timeout was looked at last?
+   * @param {number} left bytes that wait
+   */
+  _progressed (left) {
+    const last = this._lastQueueSize
+    if (last > 0) this._lastQueueSize = left
+    return last > 0 && left !== last
   }
 
   // Closing.

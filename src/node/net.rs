@@ -19,7 +19,7 @@ use napi_derive::napi;
 
 use super::callback::{Arg, Callback};
 use super::env::{EnvState, errno, status};
-use crate::net::{Address, bind_failure, Kind, ListenOptions, Listener, ListenerSink, Stream, StreamSink};
+use crate::net::{Address, Kind, ListenOptions, Listener, ListenerSink, Stream, StreamSink, bind_failure};
 
 /// The first argument of a stream's function; `lib/net/handle.js` has the same numbers.
 mod event {
