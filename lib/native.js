@@ -7,6 +7,7 @@
  * is one that does not load, `ERR_INTERPROC_BINARY_VERSION` where it belongs to another version of the package.
  */
 
+const { existsSync } = require('node:fs')
 const { version } = require('../package.json')
 
 module.exports = load()
@@ -15,7 +16,7 @@ module.exports = load()
 function load () {
   let native
   try {
-    native = require('./binding.js')
+    native = nearest() ?? require('./binding.js')
   } catch (error) {
     throw loadError(/** @type {Error} */ (error))
   }
@@ -30,6 +31,23 @@ function load () {
   const { bun, deno } = /** @type {Record<string, string | undefined>} */ (process.versions)
   if (bun !== undefined || deno !== undefined || process.env.INTERPROC_DRIVER === 'tokio') native.driveWithoutLibuv()
   return native
+}
+
+/**
+ * The binary where it nearly always is: beside this file, or in the platform's package. The generated loader knows every other
+ * place and what to say of each, but takes longer than the binary itself.
+ * @returns {typeof import('./binding.js') | undefined}
+ */
+function nearest () {
+  const { arch, env, platform } = process
+  if (env.NAPI_RS_NATIVE_LIBRARY_PATH !== undefined) return undefined
+  const name = `${platform}-${arch}${platform === 'linux' ? '-gnu' : platform === 'win32' ? '-msvc' : ''}`
+  const local = `${__dirname}/interproc.${name}.node`
+  try {
+    return require(existsSync(local) ? local : `@interproc/binding-${name}`)
+  } catch {
+    return undefined // musl, no binary, or one that does not load: the generated loader finds it, or the reason
+  }
 }
 
 /** @param {Error} error what the generated loader threw: a chain of one cause per place that it tried */
