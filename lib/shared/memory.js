@@ -13,7 +13,10 @@ const { guardDecoders } = require('./text')
 
 module.exports = { create, open, close, memoryOf, isShared, wholeBuffer, hold }
 
-/** How long memory that was just passed to another process stays, even when this one closes it: the message is on its way. */
+/**
+ * How long memory that was just passed to another process stays although this one closes it: the message is on its way. Shorter if as
+ * many processes opened it as messages were made.
+ */
 const IN_FLIGHT_MS = 10_000
 
 /**
@@ -39,7 +42,7 @@ const collected = new FinalizationRegistry(/** @param {string} key */ key => {
 })
 
 /** What is passed to others right now, by ticket. */
-/** @type {Map<string, { segment: import('../binding.js').SharedSegment, timer: NodeJS.Timeout }>} */
+/** @type {Map<string, { segment: import('../binding.js').SharedSegment, timer: NodeJS.Timeout, awaited: number }>} */
 const inFlight = new Map()
 
 /**
@@ -78,6 +81,8 @@ function close (memory) {
   memory.closed = true
   buffers.delete(keyOf(memory))
   memory.segment.close(memory.bytes)
+  const held = inFlight.get(memory.ticket)
+  if (held !== undefined && held.segment.joins >= held.awaited) release(memory.ticket)
 }
 
 /**
@@ -120,16 +125,23 @@ function hold (memory) {
   const { ticket } = memory
   const known = inFlight.get(ticket)
   if (known !== undefined) {
+    known.awaited++
     known.timer.refresh()
     return
   }
   const segment = memory.segment.hold()
-  const timer = setTimeout(() => {
-    inFlight.delete(ticket)
-    segment.close()
-  }, IN_FLIGHT_MS)
+  const timer = setTimeout(() => release(ticket), IN_FLIGHT_MS)
   timer.unref()
-  inFlight.set(ticket, { segment, timer })
+  inFlight.set(ticket, { segment, timer, awaited: segment.joins + 1 })
+}
+
+/** @param {string} ticket */
+function release (ticket) {
+  const held = inFlight.get(ticket)
+  if (held === undefined) return
+  inFlight.delete(ticket)
+  clearTimeout(held.timer)
+  held.segment.close()
 }
 
 /**

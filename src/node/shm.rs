@@ -126,6 +126,12 @@ impl SharedSegment {
         self.segment().is_some_and(|segment| segment.persistent())
     }
 
+    /// How often any process opened it so far.
+    #[napi(getter, catch_unwind)]
+    pub fn joins(&self) -> f64 {
+        self.segment().map_or(0.0, |segment| number(segment.joins()))
+    }
+
     /// A second handle of the same segment, to keep it for a while longer.
     #[napi(catch_unwind)]
     pub fn hold(&self) -> SharedSegment {

@@ -14,8 +14,10 @@ pub const LAYOUT_VERSION: u32 = 1;
 /// How many words of its own a room may put into the header, see [`Segment::params`](super::Segment::params).
 pub const PARAMS: usize = 8;
 
-/// Bytes that hold the header; the rest of its page is zero.
+/// Bytes that hold the header.
 pub(super) const HEADER_LEN: usize = 512;
+/// The word that counts how often anyone joined: the only one of the page that changes.
+pub(super) const JOINS_OFFSET: usize = 512;
 /// Where the participant table begins.
 pub(super) const TABLE_OFFSET: usize = 4096;
 

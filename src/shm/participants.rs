@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::header::TABLE_OFFSET;
+use super::header::{JOINS_OFFSET, TABLE_OFFSET};
 use super::sys_unix as sys;
 
 /// Processes that may use one segment at the same time.
@@ -68,7 +68,11 @@ pub struct User {
 
 /// The table inside a mapping.
 #[derive(Clone, Copy)]
-pub(super) struct Table<'a>(&'a [Record; MAX_PARTICIPANTS as usize]);
+pub(super) struct Table<'a> {
+    records: &'a [Record; MAX_PARTICIPANTS as usize],
+    /// How often anyone ever joined; only for comparing with itself.
+    joins: &'a AtomicU64,
+}
 
 impl<'a> Table<'a> {
     /// # Safety
@@ -77,7 +81,12 @@ impl<'a> Table<'a> {
         // SAFETY: the caller's promise: the address stays inside the mapping.
         let table = unsafe { mapping.add(TABLE_OFFSET) };
         // SAFETY: aligned, inside, and any bits are integers; whatever else changes them is an atomic here.
-        Self(unsafe { table.cast().as_ref() })
+        let records = unsafe { table.cast().as_ref() };
+        // SAFETY: the caller's promise: the address stays inside the mapping.
+        let joins = unsafe { mapping.add(JOINS_OFFSET) };
+        // SAFETY: as for the records.
+        let joins = unsafe { joins.cast().as_ref() };
+        Self { records, joins }
     }
 
     /// Takes a place. `recover` runs for each dead participant whose place is found on the way, before it is used again; if it
@@ -97,9 +106,15 @@ impl<'a> Table<'a> {
             record.since.store(now(), Ordering::Relaxed);
             // SYNC: pairs with the Acquire in `state`: who sees LIVE sees the pid too.
             record.state.store(word(generation, LIVE), Ordering::Release);
+            self.joins.fetch_add(1, Ordering::Relaxed);
             return Ok(Some(Participant { slot, generation }));
         }
         Ok(None)
+    }
+
+    /// How often anyone joined so far.
+    pub(super) fn joins(self) -> u64 {
+        self.joins.load(Ordering::Relaxed)
     }
 
     /// Gives a place back. The byte lock goes when the file is closed.
@@ -175,7 +190,7 @@ impl<'a> Table<'a> {
     }
 
     fn record(self, slot: u32) -> &'a Record {
-        &self.0[slot as usize]
+        &self.records[slot as usize]
     }
 }
 

@@ -86,6 +86,12 @@ impl Segment {
         self.table().users(&self.file, self.own)
     }
 
+    /// How often any process joined so far: more than before means that another one came, even if it left again. Wraps never.
+    #[must_use]
+    pub fn joins(&self) -> u64 {
+        self.table().joins()
+    }
+
     /// What lives in it.
     #[must_use]
     pub fn kind(&self) -> Kind {
