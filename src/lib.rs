@@ -8,6 +8,8 @@ pub mod process;
 pub mod reactor;
 #[cfg(unix)]
 pub mod shm;
+#[cfg(unix)]
+pub mod zmq;
 pub mod zmtp;
 
 // Not under `cargo test`: there the exports are not registered, so clippy would call each of them dead code.

@@ -10,8 +10,6 @@ use super::env::{EnvState, check, text, with_scope};
 /// An argument of a call. Only what can be made outside of a JS context: no objects, no errors (JavaScript makes them).
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Arg<'a> {
-    /// `undefined`
-    Undefined,
     /// A number; integers up to 2^53 are exact.
     Number(f64),
     /// A small integer.
@@ -93,8 +91,6 @@ impl Callback {
         // These fail only for a null env or pointer.
         match *arg {
             // SAFETY: a live env.
-            Arg::Undefined => unsafe { sys::napi_get_undefined(self.raw, &raw mut value) },
-            // SAFETY: as above.
             Arg::Number(number) => unsafe { sys::napi_create_double(self.raw, number, &raw mut value) },
             // SAFETY: as above.
             Arg::Int(number) => unsafe { sys::napi_create_int32(self.raw, number, &raw mut value) },

@@ -116,23 +116,10 @@ impl EnvState {
         } else {
             state.start_tokio()?
         }
-        state.watch_env_end()?;
+        let mut handle = ptr::null_mut();
+        // SAFETY: a live env; the hook gets the env's address, which it only compares.
+        check(unsafe { sys::napi_add_async_cleanup_hook(raw, Some(on_env_end), raw.cast(), &raw mut handle) })?;
         Ok(state)
-    }
-
-    /// libuv's handles need turns of the loop to close, so Node waits for us. The other driver ends at once, and takes
-    /// the plain hook: Deno gives an asynchronous one its env in place of the handle, and frees the handle itself.
-    fn watch_env_end(&self) -> napi::Result<()> {
-        if self.outermost {
-            let mut handle = ptr::null_mut();
-            // SAFETY: a live env; the hook gets the env's address, which it only compares.
-            check(unsafe {
-                sys::napi_add_async_cleanup_hook(self.raw, Some(on_env_end), self.raw.cast(), &raw mut handle)
-            })
-        } else {
-            // SAFETY: as above.
-            check(unsafe { sys::napi_add_env_cleanup_hook(self.raw, Some(on_env_end_at_once), self.raw.cast()) })
-        }
     }
 
     fn start_uv(self: &Rc<Self>) -> napi::Result<()> {
@@ -171,10 +158,13 @@ impl EnvState {
         Ok(())
     }
 
-    /// `ended` is called when nothing of ours is left on the loop.
-    fn end(&self, ended: impl FnOnce() + 'static) {
+    fn end(&self, handle: sys::napi_async_cleanup_hook_handle) {
         self.closing.set(true);
         self.reactor.close();
+        let ended = move || {
+            // SAFETY: Node's handle, given back once.
+            unsafe { sys::napi_remove_async_cleanup_hook(handle) };
+        };
         match self.driver.replace(DriverHandle::None) {
             DriverHandle::Uv(uv) => uv.close(ended),
             DriverHandle::Tokio { turns, driver } => {
@@ -264,16 +254,7 @@ unsafe extern "C" fn on_turn(
 
 unsafe extern "C" fn on_env_end(handle: sys::napi_async_cleanup_hook_handle, env: *mut c_void) {
     if let Some(state) = ENVS.with_borrow_mut(|envs| envs.remove(&env.addr())) {
-        state.end(move || {
-            // SAFETY: Node's handle, given back once.
-            unsafe { sys::napi_remove_async_cleanup_hook(handle) };
-        });
-    }
-}
-
-unsafe extern "C" fn on_env_end_at_once(env: *mut c_void) {
-    if let Some(state) = ENVS.with_borrow_mut(|envs| envs.remove(&env.addr())) {
-        state.end(|| {});
+        state.end(handle);
     }
 }
 

@@ -15,6 +15,8 @@ mod net;
 mod shm;
 #[cfg(unix)]
 mod slab;
+#[cfg(unix)]
+mod zmq;
 
 use napi_derive::napi;
 

@@ -1,0 +1,383 @@
+'use strict'
+
+/** What a socket sends and receives: batches to and from the addon, and the promises of who waits for them. */
+
+const { ZmqSocket } = require('../native')
+const { zmqError, errnoOf } = require('./errors')
+const Outbox = require('./outbox')
+const Inbox = require('./inbox')
+const Hold = require('./hold')
+
+/**
+ * @typedef {{ resolve: (value?: any) => void, reject: (error: Error) => void, timer?: NodeJS.Timeout }} Pending
+ * @typedef {(type: string, address: string, number: number, code: string) => void} OnEvent
+ */
+
+/** Operations that may be done at once; then one waits for the loop's next round, so that others have theirs. */
+const SYNC_OPERATIONS = 512
+const DONE = Promise.resolve()
+const EAGAIN = -errnoOf('EAGAIN')
+const REQ = 3
+const REP = 4
+const SENDING = 'Socket is busy writing; only one send operation may be in progress at any time'
+const RECEIVING = 'Socket is busy reading; only one receive operation may be in progress at any time'
+
+class Channel {
+  native
+  sendTimeout = -1
+  receiveTimeout = -1
+  /** Only the newest message counts. */
+  conflate = false
+  /** Every message crosses on its own, as it may be refused: REQ, REP, ROUTER with `mandatory`. */
+  single
+  closed = false
+  #type
+  #inbox = new Inbox()
+  #outbox = new Outbox()
+  /** Messages that may still be added to the outbox. */
+  #room = 0
+  #flushing = false
+  #operations = 0
+  /** Messages taken and not yet told of. */
+  #taken = 0
+  #batch = 500
+  /** REQ: asked, and not answered yet. REP: was asked, and has not answered yet. */
+  #owing = false
+  /** @type {Pending | null} */
+  #reading = null
+  /** @type {Pending & { message: unknown } | null} */
+  #writing = null
+  #hold
+
+  /**
+   * @param {number} type
+   * @param {import('../binding').ZmqContext} context
+   * @param {OnEvent} onEvent
+   */
+  constructor (type, context, onEvent) {
+    this.#type = type
+    this.single = type === REQ || type === REP
+    this.native = open(new WeakRef(this), type, context, onEvent)
+    this.#hold = new Hold(this, on => this.native.hold(on))
+    this.#room = this.native.room()
+  }
+
+  get readable () { return this.#inbox.count > 0 }
+  get writable () { return this.#mayWrite && (this.#room > 0 || this.native.room() > 0) }
+
+  /** @param {number} count receiveHighWaterMark: the engine hears of every half of it */
+  set highWaterMark (count) {
+    this.#batch = count > 0 ? Math.min(Math.ceil(count / 2), 500) : 500
+  }
+
+  /**
+   * @param {unknown} message
+   * @returns {Promise<void>}
+   */
+  send (message) {
+    if (this.#writing !== null) throw zmqError('EBUSY', { message: SENDING })
+    if (this.single) return this.#sendSingle(message)
+    if (this.#room <= 0) return this.#waitToSend(message)
+    this.#add(message)
+    return ++this.#operations <= SYNC_OPERATIONS ? DONE : this.#nextRound()
+  }
+
+  /** @param {ArrayLike<unknown>} messages */
+  async sendMany (messages) {
+    const { length } = messages
+    for (let index = 0; index < length;) {
+      if (this.single || this.#room <= 0 || this.#writing !== null) {
+        await this.send(messages[index++])
+        continue
+      }
+      const end = Math.min(length, index + this.#room)
+      while (index < end) this.#add(messages[index++])
+    }
+  }
+
+  /** @returns {Promise<Buffer[]>} */
+  receive () {
+    if (this.#reading !== null) throw zmqError('EBUSY', { message: RECEIVING })
+    if (this.#inbox.count > 0 && ++this.#operations <= SYNC_OPERATIONS) return Promise.resolve(this.#take())
+    return this.#waitToReceive()
+  }
+
+  /** @param {number} max */
+  async receiveMany (max) {
+    const messages = [await this.receive()]
+    for (let left = Math.min(max - 1, this.#inbox.count); left > 0; left--) messages.push(this.#take())
+    return messages
+  }
+
+  /** @returns {Promise<IteratorResult<Buffer[], undefined>>} */
+  next () {
+    if (this.closed) return Promise.resolve({ done: true, value: undefined })
+    if (this.#inbox.count > 0 && this.#reading === null && ++this.#operations <= SYNC_OPERATIONS) {
+      return Promise.resolve({ done: false, value: this.#take() })
+    }
+    return this.#nextLater()
+  }
+
+  /** Hands over what is to be sent. */
+  flush () {
+    const outbox = this.#outbox
+    if (outbox.messages === 0) return
+    this.#room = this.native.sendRun(outbox.bytes, outbox.length)
+    outbox.clear()
+  }
+
+  /** Pipes have come or gone: is there more room? */
+  refresh () {
+    this.flush()
+    this.onRoom(this.native.room())
+  }
+
+  close () {
+    this.flush()
+    this.closed = true
+    this.native.close()
+    const [reading, writing] = [this.#reading, this.#writing]
+    this.#reading = this.#writing = null
+    this.#inbox.clear()
+    this.#settle(reading)?.reject(zmqError(this.#mayRead ? 'EAGAIN' : 'EFSM'))
+    this.#settle(writing)?.reject(zmqError(this.#mayWrite ? 'EAGAIN' : 'EFSM'))
+  }
+
+  /**
+   * @param {ArrayBuffer} slab
+   * @param {number} offset
+   * @param {number} length
+   * @param {number} messages
+   */
+  onMessages (slab, offset, length, messages) {
+    this.#inbox.add(slab, offset, length, messages)
+    this.#arrived()
+  }
+
+  /**
+   * @param {ArrayBuffer} body
+   * @param {boolean} more
+   */
+  onLarge (body, more) {
+    this.#inbox.addLarge(body, more)
+    this.#arrived()
+  }
+
+  /** @param {number} room */
+  onRoom (room) {
+    this.#room = room - this.#outbox.messages
+    const writing = this.#writing
+    if (writing === null || this.#room <= 0 || !this.#mayWrite) return
+    if (this.single) {
+      this.#retrySingle(writing)
+      return
+    }
+    this.#writing = null
+    this.#add(writing.message)
+    this.#settle(writing)?.resolve()
+  }
+
+  get #mayRead () { return this.#type !== REQ || this.#owing }
+  get #mayWrite () { return this.#type !== REP || this.#owing }
+
+  /** @param {unknown} message */
+  #add (message) {
+    const outbox = this.#outbox
+    outbox.add(message)
+    this.#room--
+    if (!this.#flushing) {
+      // The first message of a quiet socket leaves at once; what follows before JavaScript pauses leaves together.
+      this.#flushing = true
+      process.nextTick(flushLater, this)
+      this.flush()
+    } else if (outbox.isFull) this.flush()
+  }
+
+  /** JavaScript pauses. */
+  onPause () {
+    this.#flushing = false
+    if (!this.closed) this.flush()
+  }
+
+  #take () {
+    if (this.conflate) while (this.#inbox.count > 1) this.#drop()
+    const message = this.#inbox.take()
+    this.#owing = this.#type === REP
+    if (++this.#taken >= this.#batch || this.#inbox.count === 0) this.#tell()
+    return message
+  }
+
+  #drop () {
+    this.#inbox.take()
+    this.#taken++
+  }
+
+  /** Room for more, in the engine. */
+  #tell () {
+    this.native.consumed(this.#taken)
+    this.#taken = 0
+  }
+
+  #arrived () {
+    const reading = this.#reading
+    if (reading === null || this.#inbox.count === 0) return
+    this.#reading = null
+    this.#operations = 0
+    this.#settle(reading)?.resolve(this.#take())
+  }
+
+  /** @param {unknown} message */
+  #sendSingle (message) {
+    const result = this.#mayWrite ? this.#trySingle(message) : EAGAIN
+    if (result >= 0) return ++this.#operations <= SYNC_OPERATIONS ? DONE : this.#nextRound()
+    const code = zmqError(result).code
+    if (code !== 'EAGAIN' && code !== 'EFSM') return Promise.reject(zmqError(result))
+    if (this.sendTimeout === 0) return Promise.reject(zmqError(this.#mayWrite ? result : 'EFSM'))
+    return this.#pendWrite(message)
+  }
+
+  /** @param {Pending & { message: unknown }} writing */
+  #retrySingle (writing) {
+    const result = this.#trySingle(writing.message)
+    if (result === EAGAIN) return
+    this.#writing = null
+    if (result >= 0) this.#settle(writing)?.resolve()
+    else this.#settle(writing)?.reject(zmqError(result))
+  }
+
+  /**
+   * @param {unknown} message
+   * @returns {number} room for more, or a negative errno
+   */
+  #trySingle (message) {
+    this.flush()
+    const outbox = this.#outbox
+    outbox.add(message)
+    const result = this.native.send(outbox.bytes, outbox.length)
+    outbox.clear()
+    if (result < 0) return result
+    this.#owing = this.#type === REQ
+    this.#room = result
+    return result
+  }
+
+  /** @param {unknown} message */
+  #waitToSend (message) {
+    if (this.sendTimeout === 0) {
+      this.refresh()
+      if (this.#room <= 0) return Promise.reject(zmqError('EAGAIN'))
+      this.#add(message)
+      return DONE
+    }
+    return this.#pendWrite(message)
+  }
+
+  /**
+   * @param {unknown} message
+   * @returns {Promise<void>}
+   */
+  #pendWrite (message) {
+    return new Promise((resolve, reject) => {
+      const writing = this.#writing = { message, resolve, reject, timer: undefined }
+      this.#hold.update(true)
+      this.#expire(writing, this.sendTimeout, () => {
+        this.#writing = null
+        // What is wrong is seen by trying once more, as zeromq.js does.
+        const result = this.single && this.#mayWrite ? this.#trySingle(message) : EAGAIN
+        if (result >= 0) this.#settle(writing)?.resolve()
+        else this.#settle(writing)?.reject(zmqError(this.#mayWrite ? result : 'EFSM'))
+      })
+    })
+  }
+
+  /** @returns {Promise<Buffer[]>} */
+  #waitToReceive () {
+    if (this.#inbox.count === 0 && this.receiveTimeout === 0) {
+      return Promise.reject(zmqError(this.#mayRead ? 'EAGAIN' : 'EFSM'))
+    }
+    return new Promise((resolve, reject) => {
+      const reading = this.#reading = { resolve, reject, timer: undefined }
+      this.#hold.update(true)
+      if (this.#inbox.count > 0) {
+        setImmediate(() => { if (this.#reading === reading) this.#arrived() })
+        return
+      }
+      this.#expire(reading, this.receiveTimeout, () => {
+        this.#reading = null
+        this.#settle(reading)?.reject(zmqError(this.#mayRead ? 'EAGAIN' : 'EFSM'))
+      })
+    })
+  }
+
+  /** @returns {Promise<IteratorResult<Buffer[], undefined>>} */
+  async #nextLater () {
+    try {
+      return { done: false, value: await this.receive() }
+    } catch (error) {
+      if (this.closed && /** @type {any} */ (error).code === 'EAGAIN') return { done: true, value: undefined }
+      throw error
+    }
+  }
+
+  /** @returns {Promise<void>} resolves in the loop's next round */
+  #nextRound () {
+    return new Promise((resolve, reject) => {
+      const writing = this.#writing = { message: undefined, resolve, reject, timer: undefined }
+      this.#hold.update(true)
+      setImmediate(() => {
+        if (this.#writing !== writing) return
+        this.#writing = null
+        this.#operations = 0
+        this.#settle(writing)?.resolve()
+      })
+    })
+  }
+
+  /**
+   * @param {Pending} pending
+   * @param {number} time
+   * @param {() => void} expired
+   */
+  #expire (pending, time, expired) {
+    if (time > 0) pending.timer = setTimeout(expired, time)
+  }
+
+  /**
+   * @param {Pending | null} pending
+   * @returns {Pending | null}
+   */
+  #settle (pending) {
+    if (pending !== null) clearTimeout(pending.timer)
+    this.#hold.update(this.#reading !== null || this.#writing !== null)
+    return pending
+  }
+}
+
+module.exports = Channel
+
+/** @param {Channel} channel */
+function flushLater (channel) {
+  channel.onPause()
+}
+
+/**
+ * The engine's socket. It knows its channel weakly: a socket that nobody has any more is collected, and so closed.
+ * @param {WeakRef<Channel>} weak
+ * @param {number} type
+ * @param {import('../binding').ZmqContext} context
+ * @param {OnEvent} onEvent
+ * @returns {import('../binding').ZmqSocket}
+ */
+function open (weak, type, context, onEvent) {
+  const callbacks = /** @type {[any, any, any]} */ ([
+    (/** @type {[ArrayBuffer, number, number, number]} */ ...args) => weak.deref()?.onMessages(...args),
+    (/** @type {[ArrayBuffer, boolean]} */ ...args) => weak.deref()?.onLarge(...args),
+    (/** @type {number} */ room) => weak.deref()?.onRoom(room)
+  ])
+  try {
+    return new ZmqSocket(context, type, ...callbacks, /** @type {any} */ (onEvent))
+  } catch (error) {
+    const errno = Number(/** @type {Error} */ (error).message)
+    throw Number.isInteger(errno) ? zmqError(errno) : error
+  }
+}

@@ -1,0 +1,19 @@
+'use strict'
+
+/** `interproc/zeromq`: the API of zeromq.js 6 on our own engine. */
+
+const { Context, context } = require('./context')
+const Observer = require('./observer')
+const types = require('./types')
+
+const zeromq = {
+  /** What libzmq would call the protocol and API level. */
+  version: '4.3.5',
+  capability: { ipc: true, tipc: false, norm: false, pgm: false, curve: false, gssapi: false, draft: false },
+  context,
+  Context,
+  Observer,
+  ...types
+}
+
+module.exports = zeromq

@@ -1,0 +1,270 @@
+'use strict'
+
+const { EventEmitter } = require('node:events')
+const zeromq = require('..')
+const monitor = require('./monitor')
+const { SHORT, setOption, getOption } = require('./options')
+
+/** @typedef {(error?: Error) => void} Done */
+
+const SNDMORE = 2
+const RESUME = Symbol('resume')
+const CLASSES = {
+  pair: zeromq.Pair,
+  req: zeromq.Request,
+  rep: zeromq.Reply,
+  pub: zeromq.Publisher,
+  sub: zeromq.Subscriber,
+  dealer: zeromq.Dealer,
+  xreq: zeromq.Dealer,
+  router: zeromq.Router,
+  xrep: zeromq.Router,
+  pull: zeromq.Pull,
+  push: zeromq.Push,
+  xpub: zeromq.XPublisher,
+  xsub: zeromq.XSubscriber
+}
+
+/**
+ * A socket with events: `message` with the frames as arguments, `error`, `bind`, `unbind`; after `monitor()` also
+ * `connect`, `accept`, `disconnect` and so on.
+ *
+ * `send` never refuses: what the high-water mark does not let through waits here, in memory, as in zeromq.js.
+ */
+class Socket extends EventEmitter {
+  #socket
+  /** @type {unknown[]} */
+  #frames = []
+  /** @type {{ message: unknown, done: Done | undefined }[]} */
+  #queue = []
+  #sending = false
+  #receiving = false
+  #paused = false
+
+  /** @param {string} type */
+  constructor (type) {
+    super()
+    const Class = /** @type {Record<string, any>} */ (CLASSES)[type]
+    if (!Object.hasOwn(CLASSES, type)) throw new Error(`Invalid socket type: ${type}`)
+    this.type = type
+    this.#socket = new Class()
+    this.#receive()
+  }
+
+  get closed () { return this.#socket.closed }
+  /** The version 6 socket underneath. */
+  get inner () { return this.#socket }
+
+  /**
+   * @param {string} address
+   * @param {Done} [done]
+   */
+  bind (address, done) {
+    this.#socket.bind(address).then(() => this.#told('bind', address, done), this.#failed(done))
+    return this
+  }
+
+  /**
+   * @param {string} address
+   * @param {Done} [done]
+   */
+  unbind (address, done) {
+    this.#socket.unbind(address).then(() => this.#told('unbind', address, done), this.#failed(done))
+    return this
+  }
+
+  /** @param {string} address */
+  bindSync (address) {
+    this.#socket.bindSync(address)
+    return this
+  }
+
+  /** @param {string} address */
+  unbindSync (address) {
+    this.#socket.unbindSync(address)
+    return this
+  }
+
+  /** @param {string} address */
+  connect (address) {
+    this.#socket.connect(address)
+    return this
+  }
+
+  /** @param {string} address */
+  disconnect (address) {
+    this.#socket.disconnect(address)
+    return this
+  }
+
+  /**
+   * @param {unknown} message a frame, or an array of them
+   * @param {number | null} [flags] `ZMQ_SNDMORE`: more frames of the message follow with the next call
+   * @param {Done} [done]
+   */
+  send (message, flags, done) {
+    const more = ((flags ?? 0) & SNDMORE) !== 0
+    if (more || this.#frames.length > 0) {
+      this.#frames = this.#frames.concat(message)
+      if (more) return this
+      message = this.#frames
+      this.#frames = []
+    }
+    this.#queue.push({ message, done })
+    if (!this.#sending && !this.#paused) this.#send()
+    return this
+  }
+
+  read () {
+    throw new Error("read() has been removed from compatibility mode; use on('message', ...) instead.")
+  }
+
+  pause () { this.#paused = true }
+
+  resume () {
+    this.#paused = false
+    this.emit(RESUME)
+    this.#receive()
+    if (!this.#sending) this.#send()
+  }
+
+  close () {
+    this.#socket.close()
+    return this
+  }
+
+  /**
+   * @param {number} [interval]
+   * @param {number} [count]
+   */
+  monitor (interval, count) {
+    if (interval || count) {
+      process.emitWarning('Arguments to monitor() are ignored in compatibility mode; all events are read automatically')
+    }
+    monitor(this, this.#socket.events)
+    return this
+  }
+
+  unmonitor () {
+    this.#socket.events.close()
+    return this
+  }
+
+  /** @param {string | Buffer} topic */
+  subscribe (topic) {
+    this.#subscriber().subscribe(topic)
+    return this
+  }
+
+  /** @param {string | Buffer} topic */
+  unsubscribe (topic) {
+    this.#subscriber().unsubscribe(topic)
+    return this
+  }
+
+  /**
+   * @param {number | string} option
+   * @param {unknown} value
+   */
+  setsockopt (option, value) {
+    setOption(this.#socket, option, value)
+    return this
+  }
+
+  /** @param {number | string} option */
+  getsockopt (option) { return getOption(this.#socket, option) }
+
+  #subscriber () {
+    if (this.#socket instanceof zeromq.Subscriber) return this.#socket
+    throw new Error('Subscriber socket required')
+  }
+
+  async #receive () {
+    const socket = this.#socket
+    if (this.#receiving || this.#paused || socket.closed || typeof socket.receiveMany !== 'function') return
+    this.#receiving = true
+    while (!socket.closed && !this.#paused) {
+      try {
+        const messages = await socket.receiveMany()
+        await new Promise(resolve => process.nextTick(() => this.#deliver(messages, 0, resolve)))
+      } catch (error) {
+        if (!socket.closed) process.nextTick(() => this.emit('error', error))
+        break
+      }
+    }
+    this.#receiving = false
+  }
+
+  /**
+   * Each message is an event; what a listener throws leaves here, and the next messages follow all the same.
+   * @param {Buffer[][]} messages
+   * @param {number} next
+   * @param {(value?: unknown) => void} done
+   */
+  #deliver (messages, next, done) {
+    try {
+      while (next < messages.length && !this.#paused) this.emit('message', ...messages[next++])
+    } finally {
+      if (next === messages.length) done()
+      else if (this.#paused) this.once(RESUME, () => process.nextTick(() => this.#deliver(messages, next, done)))
+      else process.nextTick(() => this.#deliver(messages, next, done))
+    }
+  }
+
+  async #send () {
+    const socket = this.#socket
+    if (typeof socket.send !== 'function') return this.#refuse()
+    this.#sending = true
+    while (this.#queue.length > 0 && !this.#paused && !socket.closed) {
+      for (const { message, done } of this.#queue.splice(0, 1000)) {
+        try {
+          await socket.send(message)
+          done?.()
+        } catch (error) {
+          this.#failed(done)(/** @type {Error} */ (error))
+        }
+      }
+    }
+    this.#sending = false
+  }
+
+  #refuse () {
+    const error = new Error('Cannot send on this socket type.')
+    for (const { done } of this.#queue.splice(0)) this.#failed(done)(error)
+  }
+
+  /**
+   * @param {string} event
+   * @param {string} address
+   * @param {Done} [done]
+   */
+  #told (event, address, done) {
+    process.nextTick(() => {
+      this.emit(event, address)
+      done?.()
+    })
+  }
+
+  /**
+   * @param {Done} [done]
+   * @returns {(error: Error) => void}
+   */
+  #failed (done) {
+    return error => process.nextTick(() => {
+      if (done !== undefined) done(error)
+      else this.emit('error', error)
+    })
+  }
+}
+
+for (const name of Object.keys(SHORT)) {
+  if (name in Socket.prototype) continue
+  Object.defineProperty(Socket.prototype, name, {
+    /** @this {Socket} */
+    get () { return this.getsockopt(name) },
+    /** @this {Socket} @param {unknown} value */
+    set (value) { this.setsockopt(name, value) }
+  })
+}
+
+module.exports = Socket
