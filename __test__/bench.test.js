@@ -50,7 +50,7 @@ test.each([['--only', 'nothing.like.this'], ['--rounds', '1.5'], ['--seconds', '
 test('a chart names the row, both sides and the gain', () => {
   const [row] = families.zmq
   const outcome = {
-    ...row, peerName: 'zeromq.js', ours: 2e6, peer: 4e5, ratio: 5, oursRange: [1.9e6, 2.1e6], peerRange: [3e5, 5e5],
+    ...row, peerName: 'zeromq.js', ours: 2e6, peer: 4e5, ratio: 5, oursQuartiles: [1.9e6, 2.1e6], peerQuartiles: [3e5, 5e5],
     date: '2026-01-02T03:04:05.000Z', machine: { cpu: 'A <fast> & "small" one', cores: 2, node: '20.0.0' }
   }
   const svg = chart('zmq', [outcome])

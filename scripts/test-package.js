@@ -163,8 +163,22 @@ function typescriptProject (project, specifiers) {
 
 const jestFile = `
 const interproc = require('interproc')
-test('it loads, and its errors are errors', () => {
+test('it loads', () => {
   expect(interproc.version).toBe(require('interproc/package.json').version)
+})
+test('its errors and buffers belong to the realm of the test', () => {
+  expect(() => interproc.SharedBuffer.alloc(-1)).toThrow(RangeError)
+  const buffer = interproc.SharedBuffer.from('text')
+  expect(buffer).toBeInstanceOf(Buffer)
+  expect(buffer).toEqual(Buffer.from('text'))
+  buffer.close()
+})
+test('a connection to nobody fails as in Node', done => {
+  interproc.net.connect(1, '127.0.0.1').on('error', error => {
+    expect(error).toBeInstanceOf(Error)
+    expect(error).toMatchObject({ code: 'ECONNREFUSED', syscall: 'connect', address: '127.0.0.1', port: 1 })
+    done()
+  })
 })
 `
 

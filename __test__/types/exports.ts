@@ -1,8 +1,10 @@
 // What the code exports and the types do not name: nothing. (The other way round is checked where the code exports it.)
 
 import type * as rootTypes from '../../index.d.ts'
+import type * as netTypes from '../../types/net.d.ts'
 import type * as sharedTypes from '../../types/shared.d.ts'
 import root = require('../../lib/index.js')
+import net = require('../../lib/net/index.js')
 import shared = require('../../lib/shared/index.js')
 
 type Untyped<Code, Types> = Exclude<keyof Code, keyof Types>
@@ -10,7 +12,8 @@ type None<T> = [T] extends [never] ? true : T
 
 const checks: [
   None<Untyped<typeof root, typeof rootTypes>>,
+  None<Untyped<typeof net, typeof netTypes>>,
   None<Untyped<typeof shared, typeof sharedTypes>>
-] = [true, true]
+] = [true, true, true]
 
 void checks

@@ -34,7 +34,7 @@ const style = `
     .note { font-size: 12px; text-anchor: end; fill: #656d76 }
     .ours { fill: #12a37a }
     .peer { fill: #a9b4c0 }
-    .range { stroke: #1f2328; stroke-opacity: .45; stroke-width: 1.5 }
+    .middle { stroke: #1f2328; stroke-opacity: .45; stroke-width: 1.5 }
     .rule { stroke: #d8dee4 }
     @media (prefers-color-scheme: dark) {
       .card { fill: #0d1117; stroke: #30363d }
@@ -43,7 +43,7 @@ const style = `
       .gain { fill: #3fcf9f }
       .ours { fill: #1fb389 }
       .peer { fill: #59636e }
-      .range { stroke: #e6edf3 }
+      .middle { stroke: #e6edf3 }
       .rule { stroke: #30363d }
     }`
 
@@ -63,7 +63,7 @@ function chart (family, rows) {
   </style>
   <rect class="card" x=".5" y=".5" width="${WIDTH - 1}" height="${height - 1}" rx="12"/>
   <text class="title" x="${MARGIN}" y="42">${escape(title)}</text>
-  <text class="quiet" x="${MARGIN}" y="62">Medians of both sides measured in turn; the thin line spans the fastest and the slowest round.</text>
+  <text class="quiet" x="${MARGIN}" y="62">Medians of both sides measured in turn; the thin line spans the middle half of the rounds.</text>
 ${rows.map((row, index) => drawRow(row, HEAD + index * ROW)).join('\n')}
   <text class="quiet" x="${MARGIN}" y="${height - 16}">${escape(`${date.slice(0, 10)}, Node ${machine.node}, ${machine.cores} cores of ${machine.cpu}`)}</text>
 </svg>
@@ -71,13 +71,13 @@ ${rows.map((row, index) => drawRow(row, HEAD + index * ROW)).join('\n')}
 }
 
 function drawRow (row, top) {
-  const longest = Math.max(row.oursRange[1], row.peerRange[1])
+  const longest = Math.max(row.oursQuartiles[1], row.peerQuartiles[1])
   const scale = LONGEST / longest
   const gain = gainOf(row)
   return `  <line class="rule" x1="${MARGIN}" x2="${WIDTH - MARGIN}" y1="${top}" y2="${top}"/>
   <text class="what" x="${MARGIN}" y="${top + 26}">${escape(row.title)}</text>
-${drawBar('ours', 'interproc', row.ours, row.oursRange, row.unit, scale, top + 40)}
-${drawBar('peer', row.peerName, row.peer, row.peerRange, row.unit, scale, top + 40 + BAR + 4)}
+${drawBar('ours', 'interproc', row.ours, row.oursQuartiles, row.unit, scale, top + 40)}
+${drawBar('peer', row.peerName, row.peer, row.peerQuartiles, row.unit, scale, top + 40 + BAR + 4)}
   <text class="gain${gain.level ? ' level' : ''}" x="${WIDTH - MARGIN}" y="${top + 64}">${gain.text}</text>
   <text class="note" x="${WIDTH - MARGIN}" y="${top + 82}">${row.higherIsBetter ? 'longer is better' : 'shorter is better'}</text>`
 }
@@ -88,7 +88,7 @@ function drawBar (side, name, value, [least, most], unit, scale, y) {
   const middle = y + BAR / 2
   return `  <text class="name" x="${BARS - 10}" y="${middle + 4.5}">${escape(name)}</text>
   <rect class="${side}" x="${BARS}" y="${y}" width="${round(width)}" height="${BAR}" rx="3"/>
-  <line class="range" x1="${round(BARS + least * scale)}" x2="${round(BARS + most * scale)}" y1="${middle}" y2="${middle}"/>
+  <line class="middle" x1="${round(BARS + least * scale)}" x2="${round(BARS + most * scale)}" y1="${middle}" y2="${middle}"/>
   <text class="value" x="${round(BARS + end + 8)}" y="${middle + 4.5}">${escape(formatValue(value, unit))}</text>`
 }
 

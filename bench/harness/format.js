@@ -9,15 +9,15 @@ function formatValue (value, unit) {
   return unit.startsWith('B') ? scaled(value, sizes) + unit : `${scaled(value, sizes)} ${unit}`
 }
 
-/** How far the rounds lie apart: `±4%`. */
-function formatSpread (part) {
-  return `±${Math.round(part * 100)}%`
+/** How far the middle half of the rounds lies around the median: `±4%`. */
+function formatSpread (value, [low, high]) {
+  return `±${Math.round((high - low) / 2 / value * 100)}%`
 }
 
 /** How many times better ours is, whichever direction better is: `5.3×`. */
 function formatGain ({ ratio, higherIsBetter }) {
   const gain = higherIsBetter ? ratio : 1 / ratio
-  return `${gain.toFixed(gain < 9.95 ? 1 : 0)}×`
+  return `${gain.toFixed(gain < 0.995 ? 2 : gain < 9.95 ? 1 : 0)}×`
 }
 
 /** The ratio ours / peer, in the words of the target. */

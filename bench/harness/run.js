@@ -22,8 +22,8 @@ const { resolveModule } = require('./modules')
  * @property {boolean} met
  * @property {[number, number]} oursRange Smallest and largest of the rounds
  * @property {[number, number]} peerRange
- * @property {number} oursSpread Half of the rounds are within so large a part of the median around it
- * @property {number} peerSpread
+ * @property {[number, number]} oursQuartiles Half of the rounds are between these
+ * @property {[number, number]} peerQuartiles
  */
 
 /**
@@ -74,12 +74,11 @@ function isMet ({ ours, ratio, higherIsBetter, target, limit }) {
   return higherIsBetter ? shown >= target : shown <= target
 }
 
-/** The extremes, and how far half of the rounds lie around the median: what the two medians are worth. */
+/** The extremes, and between what the middle half of the rounds lies: it says what the median is worth. */
 function describeRounds (side, values) {
   const sorted = [...values].sort((a, b) => a - b)
   const quarter = sorted.length >> 2
-  const middleHalf = sorted.at(-1 - quarter) - sorted[quarter]
-  return { [`${side}Range`]: [sorted[0], sorted.at(-1)], [`${side}Spread`]: middleHalf / 2 / median(values) }
+  return { [`${side}Range`]: [sorted[0], sorted.at(-1)], [`${side}Quartiles`]: [sorted[quarter], sorted.at(-1 - quarter)] }
 }
 
 module.exports = { runRow }

@@ -15,11 +15,11 @@ function table (outcomes, { colour = false } = {}) {
 }
 
 function measured (outcome) {
-  const { id, unit, ours, oursSpread, peer, peerSpread, peerName, ratio, met } = outcome
+  const { id, unit, ours, oursQuartiles, peer, peerQuartiles, peerName, ratio, met } = outcome
   return [
     id,
-    formatValue(ours, unit), formatSpread(oursSpread),
-    formatValue(peer, unit), formatSpread(peerSpread), peerName,
+    formatValue(ours, unit), formatSpread(ours, oursQuartiles),
+    formatValue(peer, unit), formatSpread(peer, peerQuartiles), peerName,
     formatRatio(ratio), formatTarget(outcome), met ? 'met' : 'missed'
   ]
 }

@@ -18,9 +18,10 @@ module.exports = { passThroughChannels, revive }
 /** Nodes of a message looked at before cycles are watched for. JSON has none, and watching costs more than looking. */
 const UNWATCHED = 1000
 
+/** On a method of ours: what it uses, of the newest copy of this module. Jest makes copies, and takes old ones out of service. */
 const kPasses = Symbol.for('interproc.passes')
 
-/** From now on in this process. A second call, from this or another copy of the module, does nothing. */
+/** From now on in this process. */
 function passThroughChannels () {
   reviveBefore(process, process.emit)
   reviveBefore(ChildProcess.prototype, EventEmitter.prototype.emit)
@@ -101,20 +102,24 @@ function opened (value) {
  * @param {Function} emit
  */
 function reviveBefore (emitter, emit) {
-  if (emitter.emit[kPasses]) return
+  if (emitter.emit[kPasses] !== undefined) {
+    emitter.emit[kPasses].revive = revive
+    return
+  }
+  const uses = { revive }
   /** @type {(this: any, event: string | symbol, ...args: any[]) => boolean} */
   function reviving (event, ...args) {
-    if (event === 'message') args[0] = revive(args[0])
+    if (event === 'message') args[0] = uses.revive(args[0])
     return Reflect.apply(emit, this, [event, ...args])
   }
-  hide(emitter, 'emit', reviving)
+  replace(emitter, 'emit', reviving, uses)
 }
 
 function writeTickets () {
   const prototype = /** @type {any} */ (v8.DefaultSerializer.prototype)
   const original = prototype._writeHostObject
-  // Bun has no such method: its 'advanced' channels are not made of this class.
-  if (original === undefined || original[kPasses]) return
+  // Bun has no such method: there, messages in "advanced" form carry the bytes.
+  if (original === undefined || original[kPasses] !== undefined) return
   /** @type {(this: any, value: any) => any} */
   function writing (value) {
     // Only in messages: v8.serialize itself shall write the bytes.
@@ -124,15 +129,16 @@ function writeTickets () {
     }
     return Reflect.apply(original, this, [value])
   }
-  hide(prototype, '_writeHostObject', writing)
+  replace(prototype, '_writeHostObject', writing, {})
 }
 
 /**
  * @param {object} object
  * @param {string} name
  * @param {Function} value
+ * @param {object} uses
  */
-function hide (object, name, value) {
-  Object.defineProperty(value, kPasses, { value: true })
+function replace (object, name, value, uses) {
+  Object.defineProperty(value, kPasses, { value: uses })
   Object.defineProperty(object, name, { value, configurable: true, writable: true, enumerable: false })
 }

@@ -45,17 +45,15 @@ impl Callback {
         let (mut reference, mut context) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: a function of the open scope.
         check(unsafe { sys::napi_create_reference(raw, function.raw(), 1, &raw mut reference) })?;
-        if state.is_outermost() {
-            // SAFETY: strings of the open scope; a null resource makes one.
-            check(unsafe { sys::napi_async_init(raw, ptr::null_mut(), text(raw, name)?, &raw mut context) })?;
-        }
+        // SAFETY: strings of the open scope; a null resource makes one.
+        check(unsafe { sys::napi_async_init(raw, ptr::null_mut(), text(raw, name)?, &raw mut context) })?;
         Ok(Self { state: Rc::downgrade(&state), raw, function: reference, context })
     }
 
     /// Calls the function; ticks and microtasks run after it. What it throws becomes an `uncaughtException`.
     /// Its result, if that is a number.
     pub(crate) fn call(&self, args: &[Arg<'_>]) -> Option<f64> {
-        let state = self.state.upgrade().filter(|state| !state.is_closing())?;
+        let _alive = self.state.upgrade().filter(|state| !state.is_closing())?;
         with_scope(self.raw, || {
             let mut values = [ptr::null_mut(); MAX_ARGS];
             for (value, arg) in values.iter_mut().zip(args) {
@@ -67,14 +65,9 @@ impl Callback {
             // SAFETY: a live env.
             unsafe { sys::napi_get_global(self.raw, &raw mut global) };
             let (count, values) = (args.len().min(MAX_ARGS), values.as_ptr());
-            let status = if state.is_outermost() {
-                // SAFETY: values of the open scope, our async context.
-                unsafe {
-                    sys::napi_make_callback(self.raw, self.context, global, function, count, values, &raw mut result)
-                }
-            } else {
-                // SAFETY: values of the open scope.
-                unsafe { sys::napi_call_function(self.raw, global, function, count, values, &raw mut result) }
+            // SAFETY: values of the open scope, our async context.
+            let status = unsafe {
+                sys::napi_make_callback(self.raw, self.context, global, function, count, values, &raw mut result)
             };
             match status {
                 sys::Status::napi_ok => self.number(result),

@@ -21,8 +21,7 @@ pub(crate) struct EnvState {
     reactor: Rc<Reactor>,
     slab: Slab,
     driver: RefCell<DriverHandle>,
-    /// libuv calls us outside of JavaScript: what we call must run ticks and microtasks afterwards.
-    outermost: bool,
+    with_libuv: bool,
     closing: Cell<bool>,
     task: Cell<Option<*mut dyn FnMut()>>,
     runner: Cell<sys::napi_ref>,
@@ -73,11 +72,6 @@ impl EnvState {
         self.closing.get()
     }
 
-    /// Must a call from a turn run ticks and microtasks itself?
-    pub(crate) fn is_outermost(&self) -> bool {
-        self.outermost
-    }
-
     /// Runs `task` where objects may be created: inside a native function called by V8, in the env's context.
     /// Inside a turn there is none otherwise.
     pub(crate) fn inside_js(&self, mut task: impl FnMut()) {
@@ -99,27 +93,40 @@ impl EnvState {
 
     fn start(raw: sys::napi_env) -> napi::Result<Rc<Self>> {
         let reactor = Reactor::new().map_err(from_io)?;
-        let outermost = !WITHOUT_LIBUV.get();
+        let with_libuv = !WITHOUT_LIBUV.get();
         let state = Rc::new(Self {
             raw,
             reactor,
             slab: Slab::new(),
             driver: RefCell::new(DriverHandle::None),
-            outermost,
+            with_libuv,
             closing: Cell::new(false),
             task: Cell::new(None),
             runner: Cell::new(ptr::null_mut()),
         });
         state.runner.set(make_runner(raw)?);
-        if outermost {
+        if with_libuv {
             state.start_uv()?
         } else {
             state.start_tokio()?
         }
-        let mut handle = ptr::null_mut();
-        // SAFETY: a live env; the hook gets the env's address, which it only compares.
-        check(unsafe { sys::napi_add_async_cleanup_hook(raw, Some(on_env_end), raw.cast(), &raw mut handle) })?;
+        state.watch_env_end()?;
         Ok(state)
+    }
+
+    /// libuv's handles need turns of the loop to close, so Node waits for us. The other driver ends at once, and takes
+    /// the plain hook: Deno gives an asynchronous one its env in place of the handle, and frees the handle itself.
+    fn watch_env_end(&self) -> napi::Result<()> {
+        if self.with_libuv {
+            let mut handle = ptr::null_mut();
+            // SAFETY: a live env; the hook gets the env's address, which it only compares.
+            check(unsafe {
+                sys::napi_add_async_cleanup_hook(self.raw, Some(on_env_end), self.raw.cast(), &raw mut handle)
+            })
+        } else {
+            // SAFETY: as above.
+            check(unsafe { sys::napi_add_env_cleanup_hook(self.raw, Some(on_env_end_at_once), self.raw.cast()) })
+        }
     }
 
     fn start_uv(self: &Rc<Self>) -> napi::Result<()> {
@@ -158,13 +165,10 @@ impl EnvState {
         Ok(())
     }
 
-    fn end(&self, handle: sys::napi_async_cleanup_hook_handle) {
+    /// `ended` is called when nothing of ours is left on the loop.
+    fn end(&self, ended: impl FnOnce() + 'static) {
         self.closing.set(true);
         self.reactor.close();
-        let ended = move || {
-            // SAFETY: Node's handle, given back once.
-            unsafe { sys::napi_remove_async_cleanup_hook(handle) };
-        };
         match self.driver.replace(DriverHandle::None) {
             DriverHandle::Uv(uv) => uv.close(ended),
             DriverHandle::Tokio { turns, driver } => {
@@ -254,7 +258,16 @@ unsafe extern "C" fn on_turn(
 
 unsafe extern "C" fn on_env_end(handle: sys::napi_async_cleanup_hook_handle, env: *mut c_void) {
     if let Some(state) = ENVS.with_borrow_mut(|envs| envs.remove(&env.addr())) {
-        state.end(handle);
+        state.end(move || {
+            // SAFETY: Node's handle, given back once.
+            unsafe { sys::napi_remove_async_cleanup_hook(handle) };
+        });
+    }
+}
+
+unsafe extern "C" fn on_env_end_at_once(env: *mut c_void) {
+    if let Some(state) = ENVS.with_borrow_mut(|envs| envs.remove(&env.addr())) {
+        state.end(|| {});
     }
 }
 

@@ -4,10 +4,10 @@
 //! share a slab of 64 KiB (as Node's own Buffer pool does), large ones get slabs of up to 1 MiB. A slab's memory comes
 //! back when V8 has collected its ArrayBuffer, and is used again: no page faults, no zeroing.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::sys;
 
@@ -25,7 +25,7 @@ const TIGHT: usize = 4 * 1024;
 /// The slab of one JS thread.
 pub(crate) struct Slab {
     current: RefCell<Option<Current>>,
-    kept: Rc<Kept>,
+    kept: Arc<Kept>,
 }
 
 struct Current {
@@ -37,7 +37,7 @@ struct Current {
 
 impl Slab {
     pub(super) fn new() -> Self {
-        Self { current: RefCell::new(None), kept: Rc::default() }
+        Self { current: RefCell::new(None), kept: Arc::default() }
     }
 
     /// Room to write into, until the next [`Slab::take`]: some 4 KiB at least, `wanted` bytes if one slab holds them.
@@ -78,12 +78,9 @@ impl Slab {
     }
 }
 
-/// Slab memory that waits for its next use.
+/// Slab memory that waits for its next use. Deno gives blocks back on its collector's thread.
 #[derive(Default)]
-struct Kept {
-    blocks: RefCell<Vec<Block>>,
-    bytes: Cell<usize>,
-}
+struct Kept(Mutex<Vec<Block>>);
 
 /// Memory for one slab, from the global allocator. A pointer, not a `Box`: JavaScript writes to it while it is lent.
 struct Block(NonNull<[u8]>);
@@ -91,27 +88,30 @@ struct Block(NonNull<[u8]>);
 /// What an external ArrayBuffer gives back at its end.
 struct Loan {
     block: Block,
-    kept: Rc<Kept>,
+    kept: Arc<Kept>,
 }
 
 impl Kept {
     fn take(&self, size: usize) -> Block {
-        let mut blocks = self.blocks.borrow_mut();
+        let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = blocks.iter().rposition(|block| block.0.len() == size) {
-            self.bytes.set(self.bytes.get() - size);
             return blocks.swap_remove(index);
         }
+        drop(blocks);
         Block(NonNull::from(Box::leak(vec![0; size].into_boxed_slice())))
     }
 
     fn put(&self, block: Block) {
-        let size = block.0.len();
-        if self.bytes.get() + size <= KEPT {
-            self.bytes.set(self.bytes.get() + size);
-            self.blocks.borrow_mut().push(block);
+        let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept: usize = blocks.iter().map(|block| block.0.len()).sum();
+        if kept + block.0.len() <= KEPT {
+            blocks.push(block);
         }
     }
 }
+
+// SAFETY: a block is plain memory with one owner at a time.
+unsafe impl Send for Block {}
 
 impl Drop for Block {
     fn drop(&mut self) {
@@ -120,10 +120,10 @@ impl Drop for Block {
     }
 }
 
-fn external(raw: sys::napi_env, kept: &Rc<Kept>, size: usize) -> Option<Current> {
+fn external(raw: sys::napi_env, kept: &Arc<Kept>, size: usize) -> Option<Current> {
     let block = kept.take(size);
     let memory = block.0.cast::<u8>();
-    let loan = Box::into_raw(Box::new(Loan { block, kept: Rc::clone(kept) }));
+    let loan = Box::into_raw(Box::new(Loan { block, kept: Arc::clone(kept) }));
     let mut value = ptr::null_mut();
     // SAFETY: the memory lives until `give_back`, which V8 calls once.
     let status = unsafe {
@@ -163,7 +163,7 @@ fn refer(raw: sys::napi_env, value: sys::napi_value) -> Option<sys::napi_ref> {
 }
 
 unsafe extern "C" fn give_back(_env: sys::napi_env, _memory: *mut c_void, loan: *mut c_void) {
-    // SAFETY: `external` made it, and V8 calls this once, on the env's thread.
+    // SAFETY: `external` made it, and the runtime calls this once, on whatever thread it collects.
     let loan = unsafe { Box::from_raw(loan.cast::<Loan>()) };
     loan.kept.put(loan.block);
 }
