@@ -7,3 +7,6 @@ export { SharedBuffer, type SharedBufferOptions, type SharedBufferOpenOptions } 
 
 /** What `node:net` has, see `interproc/net`. */
 export * as net from './types/net'
+
+/** Message queues: zeromq.js 6's classes, and version 5's `socket('push')` beside them. */
+export * as zmq from './types/zmq'

@@ -4,6 +4,7 @@
 const interproc = {
   SharedBuffer: require('./shared').SharedBuffer,
   net: /** @type {any} */ (require('./net')), // Typed as node:net: see types/net.d.ts.
+  zmq: require('./zeromq/both'),
   version: require('./native').version()
 }
 

@@ -6,6 +6,7 @@ const { Context, context } = require('./context')
 const Observer = require('./observer')
 const types = require('./types')
 
+/** @satisfies {typeof import('../../types/zeromq.d.ts')} */
 const zeromq = {
   /** What libzmq would call the protocol and API level. */
   version: '4.3.5',
@@ -13,7 +14,7 @@ const zeromq = {
   context,
   Context,
   Observer,
-  ...types
+  .../** @type {any} */ (types) // Their methods and options are put on them by type.
 }
 
 module.exports = zeromq

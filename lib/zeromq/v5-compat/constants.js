@@ -2,7 +2,7 @@
 
 /** Numbers of zmq.h, as zeromq.js exports them. */
 
-module.exports = {
+module.exports = /** @type {const} */ ({
   ZMQ_AFFINITY: 4,
   ZMQ_IDENTITY: 5,
   ZMQ_SUBSCRIBE: 6,
@@ -79,4 +79,4 @@ module.exports = {
   STATE_READY: 0,
   STATE_BUSY: 1,
   STATE_CLOSED: 2
-}
+})

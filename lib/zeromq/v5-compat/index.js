@@ -49,13 +49,16 @@ function proxy (front, back, capture) {
   })
 }
 
-module.exports = {
+/** @satisfies {typeof import('../../../types/zeromq/v5-compat.d.ts')} */
+const v5 = {
   ...constants,
   version: zeromq.version,
-  Context,
-  Socket,
-  socket,
-  createSocket: socket,
-  proxy,
+  Context: /** @type {any} */ (Context), // Its constructor is there to refuse.
+  Socket: /** @type {any} */ (Socket), // Its options are defined one by one.
+  socket: /** @type {any} */ (socket),
+  createSocket: /** @type {any} */ (socket),
+  proxy: /** @type {any} */ (proxy),
   options: SHORT
 }
+
+module.exports = v5

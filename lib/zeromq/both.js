@@ -1,0 +1,5 @@
+'use strict'
+
+/** `zmq` of the package's root: version 6's classes, and version 5's `socket('push')` and constants beside them. */
+
+module.exports = { .../** @type {any} */ (require('./v5-compat')), ...require('.') }

@@ -1,0 +1,4 @@
+import * as v5 from './v5-compat.js'
+
+export * from './v5-compat.js'
+export default v5
