@@ -26,6 +26,7 @@ module.exports = [
       '@stylistic/no-mixed-operators': 'off',
       '@stylistic/operator-linebreak': ['error', 'after', { overrides: { '?': 'before', ':': 'before', '|': 'before' } }],
       '@stylistic/indent-binary-ops': 'off',
+      '@stylistic/rest-spread-spacing': 'off', // A type may stand between the dots and the value.
       '@stylistic/quote-props': ['error', 'as-needed'],
       '@stylistic/quotes': ['error', 'single', { avoidEscape: true }],
       '@stylistic/max-len': ['error', { code: 140, ignoreUrls: true, ignoreRegExpLiterals: true, ignoreStrings: true, ignoreTemplateLiterals: true }],
