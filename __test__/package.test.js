@@ -107,6 +107,10 @@ describe('require and import', () => {
     expect(JSON.parse(stdout)).toEqual({ different: [], surplus: [], sameDefault: true })
   })
 
+  test.each(code)('what %s has, and what its types say that it has, are the same names', (subpath, { require: { types } }) => {
+    expect(valuesIn(path.join(root, types))).toEqual(Object.keys(require(`interproc${subpath.slice(1)}`)).sort())
+  })
+
   test('every file that the package names is there', () => {
     const named = JSON.stringify(subpaths).match(/\.\/[^"]+\.(?:json|js|mjs|d\.ts|d\.mts)(?=")/g)
     expect(named.filter(file => !fs.existsSync(path.join(root, file)))).toEqual([])
@@ -129,3 +133,20 @@ test('the lock files name no registry', () => {
   const present = files.filter(file => fs.existsSync(path.join(root, file)))
   expect(present.filter(file => fs.readFileSync(path.join(root, file), 'utf8').includes('"resolved"'))).toEqual([])
 })
+
+/**
+ * The values (not the types) that a declaration file exports.
+ * @param {string} file
+ * @returns {string[]}
+ */
+function valuesIn (file) {
+  const text = fs.readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+  const names = [...text.matchAll(/^export (?:declare )?(?:abstract )?(?:class|const|function|enum|\* as) (\w+)/gm)].map(([, name]) => name)
+  for (const [, list] of text.matchAll(/^export \{([^}]*)\}/gm)) {
+    names.push(...list.split(',').map(item => item.trim()).filter(item => item !== '' && !item.startsWith('type ')).map(item => item.split(' as ').at(-1)))
+  }
+  for (const [, from] of text.matchAll(/^export \* from '(.*)'/gm)) {
+    names.push(...from.startsWith('node:') ? Object.keys(require(from)).filter(name => !name.startsWith('_')) : valuesIn(path.join(path.dirname(file), `${from.replace(/\.js$/, '')}.d.ts`)))
+  }
+  return [...new Set(names)].sort()
+}
