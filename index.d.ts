@@ -10,3 +10,6 @@ export * as net from './types/net'
 
 /** Message queues: zeromq.js 6's classes, and version 5's `socket('push')` beside them. */
 export * as zmq from './types/zmq'
+
+/** What `node:dgram` has and `sendMany`, see `interproc/dgram`. */
+export * as dgram from './types/dgram'

@@ -1,4 +1,4 @@
 import cjs from './index.js'
 
-export const { SharedBuffer, net, version, zmq } = cjs
+export const { SharedBuffer, dgram, net, version, zmq } = cjs
 export default cjs

@@ -2,6 +2,8 @@
 //! and a Rust library of its own. One module per subject; imports only go down (see ARCHITECTURE.md).
 
 #[cfg(unix)]
+pub mod dgram;
+#[cfg(unix)]
 pub mod net;
 #[cfg(unix)]
 pub mod process;

@@ -271,7 +271,7 @@ class Pipe extends Handle {
 function handleOfFd (fd) {
   validateInt32(fd, 'fd', 0)
   const kind = native.descriptorKind(fd)
-  if (kind !== 'socket' && kind !== 'pipe') throw new ERR_INVALID_FD_TYPE(kind === 'none' ? 'INVALID' : 'UNKNOWN')
+  if (kind !== 'socket' && kind !== 'pipe') throw new ERR_INVALID_FD_TYPE(kind)
   const isTcp = kind === 'socket' && native.descriptorFamily(fd) !== 'unix'
   const handle = isTcp ? new TCP() : new Pipe(kind === 'pipe')
   const status = handle.open(fd)

@@ -8,6 +8,8 @@
 #[cfg(unix)]
 mod callback;
 #[cfg(unix)]
+mod dgram;
+#[cfg(unix)]
 mod env;
 #[cfg(unix)]
 mod net;

@@ -408,19 +408,24 @@ impl ListenerSink for Accepted {
     }
 }
 
-/// What a descriptor is: `socket`, `pipe` or `other`; `none` if it is not open.
+/// What a descriptor is: `socket`, `pipe`, or what it is not usable for: `UDP`, `FILE`, `UNKNOWN`, `INVALID`.
 #[napi(catch_unwind)]
 pub(crate) fn descriptor_kind(fd: i32) -> &'static str {
+    use rustix::fs::FileType;
     if is_not_open(fd) {
-        return "none";
+        return "INVALID";
     }
     // SAFETY: it is open; it is only looked at.
     let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
-    match rustix::fs::fstat(fd).map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode)) {
-        Ok(rustix::fs::FileType::Socket) => "socket",
-        Ok(rustix::fs::FileType::Fifo) => "pipe",
-        Ok(_) => "other",
-        Err(_) => "none",
+    match rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+        Ok(FileType::Socket) => match rustix::net::sockopt::socket_type(fd) {
+            Ok(rustix::net::SocketType::STREAM) => "socket",
+            Ok(rustix::net::SocketType::DGRAM) => "UDP",
+            _ => "UNKNOWN",
+        },
+        Ok(FileType::Fifo) => "pipe",
+        Ok(FileType::RegularFile) => "FILE",
+        _ => "UNKNOWN",
     }
 }
 
@@ -438,7 +443,7 @@ pub(crate) fn descriptor_family(fd: i32) -> &'static str {
     }
 }
 
-fn named(result: io::Result<Option<Address>>) -> Either<SocketName, i32> {
+pub(super) fn named(result: io::Result<Option<Address>>) -> Either<SocketName, i32> {
     match result {
         Ok(Some(Address::Ip(ip))) => Either::A(SocketName {
             // The interface is not part of it, as in Node.
@@ -455,16 +460,17 @@ fn named(result: io::Result<Option<Address>>) -> Either<SocketName, i32> {
 }
 
 /// `fe80::1%eth0`: the interface's name or number after the per cent sign.
-fn ip(host: &str, port: u16) -> Option<Address> {
+pub(super) fn ip(host: &str, port: u16) -> Option<Address> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Some(Address::Ip(SocketAddr::new(ip, port)));
     }
     let (host, interface) = host.split_once('%')?;
-    let scope = interface.parse().ok().or_else(|| interface_index(interface))?;
+    // An interface that is not there is 0, the system's choice, as libuv has it.
+    let scope = interface.parse().ok().or_else(|| interface_index(interface)).unwrap_or(0);
     Some(Address::Ip(std::net::SocketAddrV6::new(host.parse().ok()?, port, 0, scope).into()))
 }
 
-fn interface_index(name: &str) -> Option<u32> {
+pub(super) fn interface_index(name: &str) -> Option<u32> {
     let name = std::ffi::CString::new(name).ok()?;
     // SAFETY: a NUL-terminated name.
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
@@ -481,7 +487,7 @@ fn int(number: usize) -> Arg<'static> {
 }
 
 /// A descriptor from JavaScript is any number.
-fn is_not_open(fd: i32) -> bool {
+pub(super) fn is_not_open(fd: i32) -> bool {
     // SAFETY: F_GETFD has no preconditions: a number that is not open is an error.
     fd < 0 || unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1
 }
