@@ -2,4 +2,4 @@
 
 /** `zmq` of the package's root: version 6's classes, and version 5's `socket('push')` and constants beside them. */
 
-module.exports = { .../** @type {any} */ (require('./v5-compat')), ...require('.') }
+module.exports = Object.assign({}, require('./v5-compat'), require('.'))

@@ -15,6 +15,9 @@ const Hold = require('./hold')
 
 /** Operations that may be done at once; then one waits for the loop's next round, so that others have theirs. */
 const SYNC_OPERATIONS = 512
+/** A message of a batch costs less than one that is awaited. */
+const OPERATIONS_PER_MESSAGE = 1 / 8
+const BATCH = 1024
 const DONE = Promise.resolve()
 const EAGAIN = -errnoOf('EAGAIN')
 const REQ = 3
@@ -26,6 +29,8 @@ class Channel {
   native
   sendTimeout = -1
   receiveTimeout = -1
+  /** REQ may ask again without an answer. */
+  relaxed = false
   /** Only the newest message counts. */
   conflate = false
   /** Every message crosses on its own, as it may be refused: REQ, REP, ROUTER with `mandatory`. */
@@ -48,6 +53,8 @@ class Channel {
   /** @type {Pending & { message: unknown } | null} */
   #writing = null
   #hold
+  /** Somebody waits for events. */
+  #observed = false
 
   /**
    * @param {number} type
@@ -86,12 +93,15 @@ class Channel {
   async sendMany (messages) {
     const { length } = messages
     for (let index = 0; index < length;) {
+      if (this.#room <= 0) this.flush()
       if (this.single || this.#room <= 0 || this.#writing !== null) {
         await this.send(messages[index++])
         continue
       }
-      const end = Math.min(length, index + this.#room)
+      const end = Math.min(length, index + this.#room, index + BATCH)
+      this.#operations += OPERATIONS_PER_MESSAGE * (end - index)
       while (index < end) this.#add(messages[index++])
+      if (this.#operations > SYNC_OPERATIONS) await this.#nextRound()
     }
   }
 
@@ -122,8 +132,15 @@ class Channel {
   flush () {
     const outbox = this.#outbox
     if (outbox.messages === 0) return
-    this.#room = this.native.sendRun(outbox.bytes, outbox.length)
+    const room = this.native.sendRun(outbox.bytes, outbox.length)
     outbox.clear()
+    this.#room = Math.max(room, 0)
+  }
+
+  /** @param {boolean} on somebody waits for events */
+  observed (on) {
+    this.#observed = on && !this.closed
+    this.#updateHold()
   }
 
   /** Pipes have come or gone: is there more room? */
@@ -135,6 +152,7 @@ class Channel {
   close () {
     this.flush()
     this.closed = true
+    this.#observed = false
     this.native.close()
     const [reading, writing] = [this.#reading, this.#writing]
     this.#reading = this.#writing = null
@@ -178,7 +196,10 @@ class Channel {
   }
 
   get #mayRead () { return this.#type !== REQ || this.#owing }
-  get #mayWrite () { return this.#type !== REP || this.#owing }
+  get #mayWrite () {
+    if (this.#type === REP) return this.#owing
+    return this.#type !== REQ || !this.#owing || this.relaxed
+  }
 
   /** @param {unknown} message */
   #add (message) {
@@ -203,6 +224,7 @@ class Channel {
     if (this.conflate) while (this.#inbox.count > 1) this.#drop()
     const message = this.#inbox.take()
     this.#owing = this.#type === REP
+    if (this.#writing !== null && this.single) process.nextTick(refreshLater, this)
     if (++this.#taken >= this.#batch || this.#inbox.count === 0) this.#tell()
     return message
   }
@@ -263,13 +285,12 @@ class Channel {
 
   /** @param {unknown} message */
   #waitToSend (message) {
-    if (this.sendTimeout === 0) {
-      this.refresh()
-      if (this.#room <= 0) return Promise.reject(zmqError('EAGAIN'))
+    this.flush()
+    if (this.#room > 0) {
       this.#add(message)
-      return DONE
+      return ++this.#operations <= SYNC_OPERATIONS ? DONE : this.#nextRound()
     }
-    return this.#pendWrite(message)
+    return this.sendTimeout === 0 ? Promise.reject(zmqError('EAGAIN')) : this.#pendWrite(message)
   }
 
   /**
@@ -348,8 +369,12 @@ class Channel {
    */
   #settle (pending) {
     if (pending !== null) clearTimeout(pending.timer)
-    this.#hold.update(this.#reading !== null || this.#writing !== null)
+    this.#updateHold()
     return pending
+  }
+
+  #updateHold () {
+    this.#hold.update(this.#observed || this.#reading !== null || this.#writing !== null)
   }
 }
 
@@ -358,6 +383,11 @@ module.exports = Channel
 /** @param {Channel} channel */
 function flushLater (channel) {
   channel.onPause()
+}
+
+/** @param {Channel} channel */
+function refreshLater (channel) {
+  if (!channel.closed) channel.refresh()
 }
 
 /**

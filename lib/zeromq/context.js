@@ -30,7 +30,6 @@ const OPTIONS = [
  * There are no I/O threads: the options that concern them are kept and have no effect.
  */
 class Context {
-  #values = new Map(OPTIONS.map(({ id, initial }) => [id, initial]))
   #native
 
   /**
@@ -67,7 +66,7 @@ class Context {
     const option = OPTIONS.find(one => one.id === id)
     if (option === undefined || number < (option.min ?? 0)) throw zmqError('EINVAL')
     if (id === MAX_SOCKETS) this.#native.setMaxSockets(number)
-    this.#values.set(id, number)
+    this.#native.setValue(id, number)
   }
 
   /**
@@ -75,14 +74,15 @@ class Context {
    * @param {boolean} value
    */
   setBoolOption (id, value) {
-    if (!this.#values.has(id)) throw zmqError('EINVAL')
-    this.#values.set(id, /** @type {boolean} */ (checkType('bool', value)))
+    if (!OPTIONS.some(one => one.id === id)) throw zmqError('EINVAL')
+    this.#native.setValue(id, Number(checkType('bool', value)))
   }
 
   /** @param {number} id */
   #get (id) {
-    if (!this.#values.has(id)) throw zmqError('EINVAL')
-    return this.#values.get(id)
+    const option = OPTIONS.find(one => one.id === id)
+    if (option === undefined) throw zmqError('EINVAL')
+    return this.#native.value(id) ?? Number(option.initial)
   }
 }
 

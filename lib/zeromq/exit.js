@@ -5,8 +5,12 @@
  * `linger` decides how long the process stays for them. As libzmq does when its context ends.
  */
 
-/** @typedef {{ closed: boolean, close (): void, isFlushed: boolean, isLingering: boolean }} Closable */
+/**
+ * @typedef {{ getBoolOption (id: number): boolean }} Context
+ * @typedef {{ closed: boolean, close (): void, isFlushed: boolean, isLingering: boolean, context?: Context }} Closable
+ */
 
+const BLOCKY = 70
 /** How long the process stays silently. */
 const PATIENCE = 500
 
@@ -36,20 +40,25 @@ function forget (socket) {
 
 function closeAll () {
   const waiting = []
+  let blocky = false
   for (const reference of sockets) {
     const socket = reference.deref()
     if (socket === undefined || socket.closed || socket.isFlushed) continue
+    blocky ||= socket.context?.getBoolOption(BLOCKY) === true
     socket.close()
     if (socket.isLingering) waiting.push(socket)
   }
-  if (waiting.length > 0) setTimeout(warn, PATIENCE, waiting).unref()
+  if (waiting.length > 0) setTimeout(warn, PATIENCE, waiting, blocky).unref()
 }
 
-/** @param {Closable[]} sockets */
-function warn (sockets) {
+/**
+ * @param {Closable[]} sockets
+ * @param {boolean} blocky
+ */
+function warn (sockets, blocky) {
   if (!sockets.some(socket => socket.isLingering)) return
-  process.stderr.write(`(node:${process.pid}) WARNING: Waiting for queued ZeroMQ messages to be delivered. ` +
-    "Set 'context.blocky = false' to change this behaviour.\n")
+  const advice = blocky ? " Set 'context.blocky = false' to change this behaviour." : ''
+  process.stderr.write(`(node:${process.pid}) WARNING: Waiting for queued ZeroMQ messages to be delivered.${advice}\n`)
 }
 
 module.exports = { track, forget }

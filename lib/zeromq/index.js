@@ -4,6 +4,7 @@
 
 const { Context, context } = require('./context')
 const Observer = require('./observer')
+/** @type {any} Their methods and options are put on them by type. */
 const types = require('./types')
 
 /** @satisfies {typeof import('../../types/zeromq.d.ts')} */
@@ -14,7 +15,7 @@ const zeromq = {
   context,
   Context,
   Observer,
-  .../** @type {any} */ (types) // Their methods and options are put on them by type.
+  ...types
 }
 
 module.exports = zeromq

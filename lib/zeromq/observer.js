@@ -16,6 +16,7 @@ const MAX_EVENTS = 10_000
 class Observer {
   #closed = false
   #observe
+  #hold
   /** @type {ZmqEvent[]} */
   #queue = []
   /** @type {{ resolve: (event: ZmqEvent) => void, reject: (error: Error) => void } | null} */
@@ -26,16 +27,21 @@ class Observer {
   /**
    * @param {symbol} key
    * @param {(on: boolean) => void} observe
+   * @param {(on: boolean) => void} hold somebody waits
    */
-  constructor (key, observe) {
+  constructor (key, observe, hold) {
     if (key !== KEY) throw new TypeError('Socket must be a socket object')
     this.#observe = observe
+    this.#hold = hold
     observe(true)
   }
 
-  /** @param {(on: boolean) => void} observe */
-  static of (observe) {
-    return new Observer(KEY, observe)
+  /**
+   * @param {(on: boolean) => void} observe
+   * @param {(on: boolean) => void} hold
+   */
+  static of (observe, hold) {
+    return new Observer(KEY, observe, hold)
   }
 
   get closed () { return this.#closed }
@@ -44,8 +50,7 @@ class Observer {
     if (this.#closed) return
     this.#closed = true
     this.#observe(false)
-    const reading = this.#reading
-    this.#reading = null
+    const reading = this.#stopReading()
     reading?.reject(zmqError('EAGAIN'))
   }
 
@@ -61,6 +66,7 @@ class Observer {
     if (this.#reading !== null) {
       throw zmqError('EBUSY', { message: 'Observer is busy reading; only one receive operation may be in progress at any time' })
     }
+    this.#hold(true)
     return new Promise((resolve, reject) => { this.#reading = { resolve, reject } })
   }
 
@@ -91,8 +97,7 @@ class Observer {
   push (event) {
     if (this.#closed) return
     if (this.#emitter !== null) return void this.#emitter.emit(event.type, event)
-    const reading = this.#reading
-    this.#reading = null
+    const reading = this.#stopReading()
     if (reading !== null) return reading.resolve(event)
     if (this.#queue.length === MAX_EVENTS) this.#queue.shift()
     this.#queue.push(event)
@@ -102,6 +107,13 @@ class Observer {
   end () {
     this.push({ type: 'end' })
     this.#closed = true
+  }
+
+  #stopReading () {
+    const reading = this.#reading
+    this.#reading = null
+    if (reading !== null) this.#hold(false)
+    return reading
   }
 
   /** @returns {Promise<IteratorResult<ZmqEvent, undefined>>} */

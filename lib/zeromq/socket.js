@@ -18,6 +18,7 @@ const RECEIVE_HWM = 24
 const LINGER = 17
 const MANDATORY = 33
 const IPV6 = 42
+const RELAXED = 53
 const CONFLATE = 54
 const BLOCKY = 70
 
@@ -47,6 +48,8 @@ class Socket {
   #closeAsked = false
   /** @type {Observer | undefined} */
   #observer
+  /** Where it listens: as the user said it, as it is. @type {Map<string, string>} */
+  #bound = new Map()
 
   /**
    * @param {number} type libzmq's number
@@ -86,7 +89,7 @@ class Socket {
 
   get events () {
     if (this.#observer === undefined) {
-      this.#observer = Observer.of(on => this.#channel.native.observe(on))
+      this.#observer = Observer.of(on => this.#channel.native.observe(on), on => this.#channel.observed(on))
       if (this.closed) this.#observer.end()
     }
     return this.#observer
@@ -130,7 +133,9 @@ class Socket {
     this.#channel.close()
     this.#context = undefined
     forget(this)
-    this.#observer?.end()
+    if (this.#observer === undefined) return
+    for (const address of this.#bound.values()) this.#observer.push({ type: 'close', address })
+    this.#observer.end()
   }
 
   /** @param {number} id */
@@ -189,6 +194,7 @@ class Socket {
     else if (id === RECEIVE_HWM) channel.highWaterMark = Number(value)
     else if (id === CONFLATE) channel.conflate = Boolean(value)
     else if (id === MANDATORY) channel.single = Boolean(value)
+    else if (id === RELAXED) channel.relaxed = Boolean(value)
     if (option.immediate) channel.refresh()
   }
 
@@ -228,13 +234,19 @@ class Socket {
   /** @param {string} address */
   #bind (address) {
     checkSupported(this.#values)
-    this.#done(this.#channel.native.bind(address), address, 1)
+    const result = this.#channel.native.bind(address)
+    if (result < 0 && this.#observer !== undefined) {
+      this.#observer.push({ type: 'bind:error', address: address.replace(/^tcp:\/\//, ''), error: zmqError(result) })
+    }
+    this.#done(result, address, 1)
+    if (!address.startsWith('inproc:')) this.#bound.set(address, String(this.lastEndpoint))
   }
 
   /** @param {string} address */
   #unbind (address) {
     this.#channel.flush()
     this.#done(this.#channel.native.unbind(address), address, -1)
+    for (const [text, bound] of this.#bound) if (text === address || bound === address) this.#bound.delete(text)
   }
 
   /**

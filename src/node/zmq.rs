@@ -32,6 +32,18 @@ impl ZmqContext {
     pub fn set_max_sockets(&self, count: u32) {
         self.context.set_max_sockets(count as usize);
     }
+
+    /// Keeps an option for all threads.
+    #[napi(catch_unwind)]
+    pub fn set_value(&self, option: u32, value: i32) {
+        self.context.set_value(option, value);
+    }
+
+    /// What was kept.
+    #[napi(catch_unwind)]
+    pub fn value(&self, option: u32) -> Option<i32> {
+        self.context.value(option)
+    }
 }
 
 /// A socket. Numbers below 0 that methods return are negative errnos; those of ZeroMQ's own lie below -156384712.

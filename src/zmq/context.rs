@@ -1,7 +1,8 @@
 //! A context: the sockets that can reach each other by `inproc://`, and how many there may be.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::Error;
 use super::inproc::Registry;
@@ -12,6 +13,8 @@ pub struct Context {
     pub(super) inproc: Registry,
     max_sockets: AtomicUsize,
     sockets: AtomicUsize,
+    /// What users of the binding have set, for those on other threads to read.
+    values: Mutex<HashMap<u32, i32>>,
 }
 
 /// libzmq's default of `ZMQ_MAX_SOCKETS`.
@@ -25,6 +28,7 @@ impl Context {
             inproc: Registry::default(),
             max_sockets: AtomicUsize::new(MAX_SOCKETS),
             sockets: AtomicUsize::new(0),
+            values: Mutex::default(),
         })
     }
 
@@ -38,6 +42,16 @@ impl Context {
     /// How many sockets may be open at once, 1023 at first.
     pub fn set_max_sockets(&self, count: usize) {
         self.max_sockets.store(count, Ordering::Relaxed);
+    }
+
+    /// Keeps an option that the engine has no use for.
+    pub fn set_value(&self, option: u32, value: i32) {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).insert(option, value);
+    }
+
+    /// What was kept.
+    pub fn value(&self, option: u32) -> Option<i32> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).get(&option).copied()
     }
 
     pub(super) fn enter(&self) -> Result<(), Error> {

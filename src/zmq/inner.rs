@@ -310,11 +310,12 @@ impl Inner {
         drop(state);
         let handler = self.handler.borrow().clone();
         let Some(handler) = handler else { return };
-        if batch.messages() > 0 {
-            handler.received(&mut batch);
-        }
+        // First, so that what waits to be sent leaves before the user answers, or closes, because of what has come.
         if was_starving && room > 0 {
             handler.writable(room);
+        }
+        if batch.messages() > 0 {
+            handler.received(&mut batch);
         }
         for event in &events {
             handler.event(event);
