@@ -5,6 +5,10 @@ export const version: string
 
 export { SharedBuffer, type SharedBufferOptions, type SharedBufferOpenOptions } from './types/shared'
 
+export {
+  ChildProcess, exec, execFile, execFileSync, execSync, fork, spawn, spawnSync, type OwnOptions
+} from './types/child_process'
+
 /** What `node:net` has, see `interproc/net`. */
 export * as net from './types/net'
 

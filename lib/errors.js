@@ -128,6 +128,12 @@ module.exports = {
   ERR_INVALID_SYNC_FORK_INPUT: text('ERR_INVALID_SYNC_FORK_INPUT', TypeError,
     'Asynchronous forks do not support Buffer, TypedArray, DataView or string input: %s'),
   ERR_INVALID_THIS: text('ERR_INVALID_THIS', TypeError, 'Value of "this" must be of type %s'),
+  /** What the other process sent is no message; the error that says so is the cause. */
+  ERR_IPC_BAD_MESSAGE: nodeError('ERR_IPC_BAD_MESSAGE', Error,
+    /** @type {(what: string, cause?: unknown) => string} */
+    (what, _cause) => `The other process sent something that is no message: it is ${what}`,
+    /** @type {(what: string, cause?: unknown) => object} */
+    (_what, cause) => cause === undefined ? {} : { cause }),
   ERR_IPC_CHANNEL_CLOSED: text('ERR_IPC_CHANNEL_CLOSED', Error, 'Channel closed'),
   ERR_IPC_DISCONNECTED: text('ERR_IPC_DISCONNECTED', Error, 'IPC channel is already disconnected'),
   ERR_IPC_ONE_PIPE: text('ERR_IPC_ONE_PIPE', Error, 'Child process can have only one IPC pipe'),

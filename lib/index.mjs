@@ -1,4 +1,6 @@
 import cjs from './index.js'
 
-export const { SharedBuffer, dgram, net, version, zmq } = cjs
+export const {
+  ChildProcess, SharedBuffer, dgram, exec, execFile, execFileSync, execSync, fork, net, spawn, spawnSync, version, zmq
+} = cjs
 export default cjs

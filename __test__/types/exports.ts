@@ -2,10 +2,12 @@
 // `__test__/package.test.js` compares the names once more, also where the compiler sees `any`.
 
 import type * as rootTypes from '../../index.d.ts'
+import type * as childProcessTypes from '../../types/child_process.d.ts'
 import type * as netTypes from '../../types/net.d.ts'
 import type * as sharedTypes from '../../types/shared.d.ts'
 import type * as v5Types from '../../types/zeromq/v5-compat.d.ts'
 import root = require('../../lib/index.js')
+import childProcess = require('../../lib/child_process/index.js')
 import net = require('../../lib/net/index.js')
 import shared = require('../../lib/shared/index.js')
 import v5 = require('../../lib/zeromq/v5-compat/index.js')
@@ -15,9 +17,10 @@ type None<T> = [T] extends [never] ? true : T
 
 const checks: [
   None<Untyped<typeof root, typeof rootTypes>>,
+  None<Untyped<typeof childProcess, typeof childProcessTypes>>,
   None<Untyped<typeof net, typeof netTypes>>,
   None<Untyped<typeof shared, typeof sharedTypes>>,
   None<Untyped<typeof v5, typeof v5Types>>
-] = [true, true, true, true]
+] = [true, true, true, true, true]
 
 void checks

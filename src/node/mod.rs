@@ -14,6 +14,10 @@ mod env;
 #[cfg(unix)]
 mod net;
 #[cfg(unix)]
+mod process;
+#[cfg(unix)]
+mod process_channel;
+#[cfg(unix)]
 mod shm;
 #[cfg(unix)]
 mod slab;

@@ -30,7 +30,7 @@ pub trait Events {
 /// process runs on, and its zombie is still taken care of.
 pub struct Process {
     reactor: Rc<Reactor>,
-    events: Box<dyn Events>,
+    events: RefCell<Option<Box<dyn Events>>>,
     answer: Arc<Answer>,
     state: RefCell<State>,
     letters: Cell<Option<Token>>,
@@ -45,18 +45,24 @@ enum State {
     Ended { pid: i32 },
 }
 
+/// The errors of starting that [`Events::failed`] tells; Node throws all others from `spawn()`.
+pub const TOLD_LATER: [i32; 5] = [libc::EACCES, libc::EAGAIN, libc::EMFILE, libc::ENFILE, libc::ENOENT];
+
 impl Process {
     /// Hands the command to the spawner and returns; `events` hears the rest in later turns.
     ///
+    /// Where [`Command::may_fail_at_once`] says so, it waits for the answer first.
+    ///
     /// # Errors
-    /// What keeps it from being handed over (no spawner thread, no file of that length): `EAGAIN`, `EMFILE`,
-    /// `ENAMETOOLONG`. Nothing was started then.
+    /// Nothing was started, and `events` hears nothing: `E2BIG`, `EPERM`, `ENOTDIR`, `ENAMETOOLONG`, everything that the
+    /// system may say but what is [`TOLD_LATER`]; of those only what kept the spawner's thread from starting.
     pub fn start(reactor: &Rc<Reactor>, command: Command, events: Box<dyn Events>) -> io::Result<Rc<Self>> {
+        let at_once = command.may_fail_at_once();
         let plan = Plan::new(command)?;
         let spawner = Spawner::get()?;
         let process = Rc::new(Self {
             reactor: Rc::clone(reactor),
-            events,
+            events: RefCell::new(Some(events)),
             answer: Arc::default(),
             state: RefCell::new(State::Starting),
             letters: Cell::new(None),
@@ -68,6 +74,13 @@ impl Process {
         process.hold.set(true);
         let remote = reactor.remote();
         spawner.start(plan, Arc::clone(&process.answer), move || remote.notify(letters));
+        if at_once
+            && let Err(errno) = process.pid()
+            && !TOLD_LATER.contains(&errno)
+        {
+            process.forget();
+            return Err(io::Error::from_raw_os_error(errno));
+        }
         Ok(process)
     }
 
@@ -118,6 +131,14 @@ impl Process {
         self.hold.is_on()
     }
 
+    /// It never was.
+    fn forget(&self) {
+        if let Some(letters) = self.letters.take() {
+            self.reactor.dismiss(letters);
+        }
+        self.hold.set(false);
+    }
+
     fn is_live(&self) -> bool {
         matches!(*self.state.borrow(), State::Starting | State::Running { .. })
     }
@@ -135,13 +156,24 @@ impl Process {
         self.reactor.dismiss(letters);
         match self.pid() {
             Ok(pid) => {
-                self.events.started(pid);
+                let events = self.events.take();
+                if let Some(events) = &events {
+                    events.started(pid);
+                }
+                self.events.replace(events);
                 self.watch();
             }
             Err(errno) => {
                 self.hold.set(false);
-                self.events.failed(errno);
+                self.tell_last(|events| events.failed(errno));
             }
+        }
+    }
+
+    /// Nothing comes after this: who hears may hold what holds us, so he is let go of.
+    fn tell_last(&self, tell: impl FnOnce(&dyn Events)) {
+        if let Some(events) = self.events.take() {
+            tell(&*events);
         }
     }
 
@@ -187,7 +219,7 @@ impl Process {
         drop(state);
         *self.state.borrow_mut() = State::Ended { pid };
         self.hold.set(false);
-        self.events.exited(ended);
+        self.tell_last(|events| events.exited(ended));
     }
 }
 

@@ -7,6 +7,7 @@
 //! reactor: `SIGCHLD` is never touched, so children of other libraries are left to them.
 
 mod answer;
+mod channel;
 mod command;
 mod handle;
 mod plan;
@@ -22,8 +23,9 @@ mod sys;
 #[cfg(test)]
 mod tests;
 
+pub use channel::{Channel, ChannelSink};
 pub use command::Command;
-pub use handle::{Events, Process};
+pub use handle::{Events, Process, TOLD_LATER};
 pub use run::{Finished, Limits, Wire, run};
 pub use stdio::{Stdio, pipe, socketpair};
 

@@ -83,6 +83,23 @@ fn tells_why_it_could_not_start() {
 }
 
 #[test]
+fn fails_at_once_where_node_throws() {
+    let reactor = Reactor::new().unwrap();
+    let driver = Blocking::new(&reactor);
+    for (command, errno) in [
+        (command(&["true", &"x".repeat(200_000)]), libc::E2BIG),
+        (command(&["/etc/passwd/x"]), libc::ENOTDIR),
+        (Command { cwd: Some(c"/etc/passwd".into()), ..shell("true") }, libc::ENOTDIR),
+    ] {
+        let log = Log::default();
+        let error = Process::start(&reactor, command, Box::new(log.clone())).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(errno));
+        assert!(!driver.run_until(|| false), "nothing is left that would hold the loop");
+        assert!(log.0.borrow().is_empty());
+    }
+}
+
+#[test]
 fn pid_waits_for_the_answer() {
     history(shell("true"), |process| assert!(process.pid().unwrap() > 0));
     history(command(&["no-such-program"]), |process| assert_eq!(process.pid(), Err(libc::ENOENT)));
