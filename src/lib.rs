@@ -7,6 +7,7 @@ pub mod dgram;
 pub mod net;
 #[cfg(unix)]
 pub mod process;
+#[cfg(unix)]
 pub mod reactor;
 #[cfg(unix)]
 pub mod shm;

@@ -48,8 +48,6 @@ pub trait StreamSink {
 pub struct Stream {
     reactor: Rc<Reactor>,
     kind: Kind,
-    /// Watched for both directions all the time: see [`sys_unix::is_unix`].
-    watches_room: bool,
     fd: RefCell<Option<OwnedFd>>,
     token: Cell<Option<Token>>,
     sink: RefCell<Option<Rc<dyn StreamSink>>>,
@@ -106,11 +104,9 @@ impl Stream {
         sink: Rc<dyn StreamSink>,
         connecting: bool,
     ) -> io::Result<Rc<Self>> {
-        let watches_room = kind == Kind::Socket && !sys_unix::is_unix(fd.as_fd());
         let stream = Rc::new(Self {
             reactor: Rc::clone(reactor),
             kind,
-            watches_room,
             fd: RefCell::new(None),
             token: Cell::new(None),
             sink: RefCell::new(Some(sink)),
@@ -128,7 +124,7 @@ impl Stream {
             blocked: Cell::new(false),
             shutting: Cell::new(false),
         });
-        let interest = if watches_room || connecting { BOTH } else { Interest::READABLE };
+        let interest = if connecting { BOTH } else { Interest::READABLE };
         let source = Rc::<Self>::clone(&stream);
         stream.token.set(Some(reactor.register(fd.as_fd(), interest, source)?));
         *stream.fd.borrow_mut() = Some(fd);
@@ -284,9 +280,7 @@ impl Stream {
         let result = self.with_fd(sys_unix::take_error);
         self.connecting.set(false);
         if result.is_ok() {
-            if !self.watches_room {
-                self.watch(Interest::READABLE);
-            }
+            self.watch(Interest::READABLE);
             self.blocked.set(false);
         }
         self.tell(|sink| sink.connected(result));
@@ -402,9 +396,7 @@ impl Stream {
     }
 
     fn flushed(&self) {
-        if !self.watches_room {
-            self.watch(Interest::READABLE);
-        }
+        self.watch(Interest::READABLE);
         if self.shutting.replace(false)
             && let Err(error) = self.shutdown()
         {
@@ -417,9 +409,7 @@ impl Stream {
     /// There is no room: wait for it.
     fn block(&self) {
         self.blocked.set(true);
-        if !self.watches_room {
-            self.watch(BOTH);
-        }
+        self.watch(BOTH);
         self.update_hold();
     }
 
@@ -466,6 +456,19 @@ impl Source for Stream {
             self.flush();
         }
     }
+
+    fn directly_readable(self: Rc<Self>) -> bool {
+        if !self.reading.get() || self.connecting.get() || self.ended.get() {
+            return false;
+        }
+        self.readable.set(true);
+        let found = self.read_once() > 0;
+        if self.readable.get() {
+            self.ask_again();
+        }
+        self.update_hold();
+        found
+    }
 }
 
 impl std::fmt::Debug for Stream {
@@ -474,6 +477,7 @@ impl std::fmt::Debug for Stream {
     }
 }
 
+/// Room is watched for only while it is waited for: a Unix socket reports it at every read of its peer.
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 fn or_blocked(result: io::Result<usize>) -> io::Result<usize> {

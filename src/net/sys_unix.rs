@@ -61,12 +61,6 @@ pub(super) fn take_error(fd: BorrowedFd<'_>) -> io::Result<()> {
     SockRef::from(&fd).take_error()?.map_or(Ok(()), Err)
 }
 
-/// Does the peer's reading free room on this end without the socket having asked for it? Unix sockets report every
-/// read of the peer as an edge, TCP only the one that ends a blocked write.
-pub(super) fn is_unix(fd: BorrowedFd<'_>) -> bool {
-    SockRef::from(&fd).domain().is_ok_and(|domain| domain == socket2::Domain::UNIX)
-}
-
 /// Ends the sending side; the peer reads its end after what was sent.
 pub(super) fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
     SockRef::from(&fd).shutdown(std::net::Shutdown::Write)

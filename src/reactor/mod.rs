@@ -9,18 +9,18 @@
 
 mod blocking;
 mod hold;
+mod hot;
 mod remote;
 mod source;
 mod timers;
-#[cfg(unix)]
 pub mod tokio;
-#[cfg(unix)]
 pub mod uv;
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,10 +29,12 @@ use std::time::{Duration, Instant};
 pub use blocking::Blocking;
 pub use hold::Hold;
 pub use mio::Interest;
+use mio::unix::SourceFd;
 pub use remote::Remote;
 pub use source::{Readiness, Source, Token};
 pub use timers::TimerId;
 
+use hot::Hot;
 use remote::Mailbox;
 use slab::Slab;
 use timers::Timers;
@@ -43,6 +45,13 @@ pub trait Driver {
     fn wake_at(&self, deadline: Option<Instant>);
     /// `true`: something is going on that a user would want the process to stay alive for.
     fn hold(&self, hold: bool);
+    /// Watches this one descriptor for reading in the loop itself, and calls [`Reactor::direct_turn`] as long as there is
+    /// something. `false`: this driver cannot.
+    fn watch(&self, _fd: RawFd) -> bool {
+        false
+    }
+    /// Ends [`Driver::watch`].
+    fn unwatch(&self) {}
     /// A source panicked. It goes on; the driver tells the user.
     fn panicked(&self, payload: Box<dyn Any + Send>);
 }
@@ -63,11 +72,22 @@ pub struct Reactor {
     holds: Cell<usize>,
     turning: Cell<bool>,
     closed: Cell<bool>,
+    hot: Hot,
 }
 
 struct Entry {
     generation: u32,
     source: Rc<dyn Source>,
+    watch: Option<Watch>,
+}
+
+/// How a descriptor is registered.
+#[derive(Clone, Copy)]
+struct Watch {
+    fd: RawFd,
+    interest: Interest,
+    /// A direct watch was of no use to this source: see [`hot`].
+    indirect: bool,
 }
 
 /// Descriptors reported per turn; the rest waits in the kernel for the next one.
@@ -100,6 +120,7 @@ impl Reactor {
             holds: Cell::new(0),
             turning: Cell::new(false),
             closed: Cell::new(false),
+            hot: Hot::default(),
         }))
     }
 
@@ -112,9 +133,8 @@ impl Reactor {
     }
 
     /// The descriptor that becomes readable when a turn has something to do.
-    #[cfg(unix)]
-    pub fn poll_fd(&self) -> std::os::fd::RawFd {
-        std::os::fd::AsRawFd::as_raw_fd(&*self.poll.borrow())
+    pub fn poll_fd(&self) -> RawFd {
+        self.poll.borrow().as_raw_fd()
     }
 
     /// Registers a descriptor, edge-triggered: `source.ready` is called once per change.
@@ -123,19 +143,14 @@ impl Reactor {
     ///
     /// # Errors
     /// What `epoll_ctl` says; `ESHUTDOWN`-like [`io::ErrorKind::NotConnected`] once the reactor is closed.
-    #[cfg(unix)]
-    pub fn register(
-        &self,
-        fd: std::os::fd::BorrowedFd<'_>,
-        interest: Interest,
-        source: Rc<dyn Source>,
-    ) -> io::Result<Token> {
+    pub fn register(&self, fd: BorrowedFd<'_>, interest: Interest, source: Rc<dyn Source>) -> io::Result<Token> {
         let token = self.enroll(source)?;
-        let result = self.registry.register(&mut source_fd(&fd), token.mio(), interest);
-        if let Err(error) = result {
+        let fd = fd.as_raw_fd();
+        if let Err(error) = self.registry.register(&mut SourceFd(&fd), token.mio(), interest) {
             self.take(token);
             return Err(error);
         }
+        self.set_watch(token, Watch { fd, interest, indirect: false });
         Ok(token)
     }
 
@@ -143,16 +158,23 @@ impl Reactor {
     ///
     /// # Errors
     /// What `epoll_ctl` says.
-    #[cfg(unix)]
-    pub fn reregister(&self, token: Token, fd: std::os::fd::BorrowedFd<'_>, interest: Interest) -> io::Result<()> {
-        self.registry.reregister(&mut source_fd(&fd), token.mio(), interest)
+    pub fn reregister(&self, token: Token, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<()> {
+        let fd = fd.as_raw_fd();
+        if self.leave_direct(token) {
+            self.registry.register(&mut SourceFd(&fd), token.mio(), interest)?;
+        } else {
+            self.registry.reregister(&mut SourceFd(&fd), token.mio(), interest)?;
+        }
+        self.set_watch(token, Watch { fd, interest, indirect: false });
+        Ok(())
     }
 
     /// Ends the registration; `source` is dropped and not called again, even for events already fetched.
-    #[cfg(unix)]
-    pub fn deregister(&self, token: Token, fd: std::os::fd::BorrowedFd<'_>) {
-        // The descriptor may have left the poll already (its end was closed elsewhere): the result is the same.
-        let _ = self.registry.deregister(&mut source_fd(&fd));
+    pub fn deregister(&self, token: Token, fd: BorrowedFd<'_>) {
+        if !self.leave_direct(token) {
+            // The descriptor may have left the poll already (its end was closed elsewhere): the result is the same.
+            let _ = self.registry.deregister(&mut SourceFd(&fd.as_raw_fd()));
+        }
         self.take(token);
     }
 
@@ -166,7 +188,7 @@ impl Reactor {
         }
         let generation = self.next_generation.get();
         self.next_generation.set(generation.wrapping_add(1) & 0x7fff_ffff);
-        let key = self.sources.borrow_mut().insert(Entry { generation, source });
+        let key = self.sources.borrow_mut().insert(Entry { generation, source, watch: None });
         Ok(Token::new(key, generation))
     }
 
@@ -240,6 +262,7 @@ impl Reactor {
     pub fn close(&self) {
         self.closed.set(true);
         self.mailbox.close();
+        self.forget_direct();
         let sources = std::mem::take(&mut *self.sources.borrow_mut());
         let timers = std::mem::take(&mut *self.timers.borrow_mut());
         let deferred = std::mem::take(&mut *self.deferred.borrow_mut());
@@ -252,21 +275,16 @@ impl Reactor {
 
     /// One turn that first waits for at most `timeout`.
     fn wait(&self, timeout: Option<Duration>) {
-        let Some(mut events) = self.events.borrow_mut().take() else {
-            return;
-        }; // A turn within a turn.
+        self.take_turn(|reactor, events| reactor.poll_once(events, timeout));
+    }
+
+    /// Calls what `find` finds ready, and then what is due in any turn.
+    fn take_turn(&self, find: impl FnOnce(&Self, &mut mio::Events)) {
+        // None: a turn within a turn, which the outer one makes up for.
+        let Some(mut events) = self.events.borrow_mut().take() else { return };
         self.turning.set(true);
-        let polled = self.poll.borrow_mut().poll(&mut events, timeout);
         let again = std::mem::take(&mut *self.again.borrow_mut());
-        if polled.is_ok() {
-            for event in &events {
-                if event.token() == REMOTE {
-                    self.answer_remotes();
-                } else {
-                    self.dispatch(Token::from_mio(event.token()), Readiness::of(event));
-                }
-            }
-        } // EINTR: what is ready stays ready, the driver calls again.
+        find(self, &mut events);
         for (token, readiness) in again {
             self.dispatch(token, readiness);
         }
@@ -276,6 +294,21 @@ impl Reactor {
         self.turning.set(false);
         self.disarm_if_spent();
         self.rearm();
+    }
+
+    fn poll_once(&self, events: &mut mio::Events, timeout: Option<Duration>) {
+        // EINTR: what is ready stays ready, the driver calls again.
+        if self.poll.borrow_mut().poll(events, timeout).is_err() {
+            return;
+        }
+        for event in &*events {
+            if event.token() == REMOTE {
+                self.answer_remotes();
+            } else {
+                self.dispatch(Token::from_mio(event.token()), Readiness::of(event));
+            }
+        }
+        self.find_hot(events);
     }
 
     /// A driver's clock may be coarse: an alarm that is due about now has rung, or rings in vain.
@@ -299,6 +332,9 @@ impl Reactor {
     }
 
     fn fire_timers(&self) {
+        if self.timers.borrow().next().is_none() {
+            return;
+        }
         let now = Instant::now();
         while let Some(task) = { self.timers.borrow_mut().due(now) } {
             self.guard(task);
@@ -360,6 +396,17 @@ impl Reactor {
         drop(entry); // Outside the borrow: this may be the last reference.
     }
 
+    fn set_watch(&self, token: Token, watch: Watch) {
+        if let Some(entry) = self.sources.borrow_mut().get_mut(token.key()) {
+            entry.watch = Some(watch);
+        }
+    }
+
+    fn watch_of(&self, token: Token) -> Option<Watch> {
+        let sources = self.sources.borrow();
+        sources.get(token.key()).filter(|entry| entry.generation == token.generation())?.watch
+    }
+
     fn with_driver<T>(&self, call: impl FnOnce(&dyn Driver) -> T) -> Option<T> {
         let driver = self.driver.borrow().clone();
         driver.map(|driver| call(&*driver))
@@ -373,23 +420,6 @@ impl std::fmt::Debug for Reactor {
             .field("holds", &self.holds.get())
             .finish_non_exhaustive()
     }
-}
-
-#[cfg(unix)]
-fn source_fd<'a>(fd: &'a std::os::fd::BorrowedFd<'_>) -> impl mio::event::Source + 'a {
-    struct Fd<'a>(&'a std::os::fd::BorrowedFd<'a>);
-    impl mio::event::Source for Fd<'_> {
-        fn register(&mut self, r: &mio::Registry, t: mio::Token, i: Interest) -> io::Result<()> {
-            mio::unix::SourceFd(&std::os::fd::AsRawFd::as_raw_fd(self.0)).register(r, t, i)
-        }
-        fn reregister(&mut self, r: &mio::Registry, t: mio::Token, i: Interest) -> io::Result<()> {
-            mio::unix::SourceFd(&std::os::fd::AsRawFd::as_raw_fd(self.0)).reregister(r, t, i)
-        }
-        fn deregister(&mut self, r: &mio::Registry) -> io::Result<()> {
-            mio::unix::SourceFd(&std::os::fd::AsRawFd::as_raw_fd(self.0)).deregister(r)
-        }
-    }
-    Fd(fd)
 }
 
 #[cfg(test)]

@@ -6,6 +6,15 @@ use std::rc::Rc;
 pub trait Source {
     /// Runs on the reactor's thread, inside a turn, with no borrow of the reactor held.
     fn ready(self: Rc<Self>, readiness: Readiness);
+
+    /// The descriptor may be readable: it has a watch of its own in the driver's loop now, which reports as long as there
+    /// is something. `true`: there was. `false`: there was nothing, or nothing is wanted; it goes back to the poll.
+    ///
+    /// Where one peer asks and answers all the time, this saves asking the poll whose wake-up it is. Only descriptors that
+    /// are watched for [`Interest::READABLE`](super::Interest) alone come here.
+    fn directly_readable(self: Rc<Self>) -> bool {
+        false
+    }
 }
 
 /// Names one registered source. Stale tokens (the source is gone, its place reused) are recognised and ignored.

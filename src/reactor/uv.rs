@@ -7,6 +7,8 @@ use std::any::Any;
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::io;
+use std::os::fd::RawFd;
+use std::ptr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +32,8 @@ pub struct Uv {
     api: Api,
     poll: Cell<Handle>,
     timer: Cell<Handle>,
+    /// The watch of [`Driver::watch`], or null.
+    direct: Cell<Handle>,
     on_panic: OnPanic,
     closing: Rc<Closing>,
 }
@@ -67,13 +71,14 @@ impl Uv {
         }
         // SAFETY: an initialised poll handle of ours.
         unsafe { (api.poll_start)(poll, UV_READABLE, on_readable) };
-        let (poll, timer) = (Cell::new(poll), Cell::new(timer));
-        Ok(Rc::new(Self { api, poll, timer, on_panic, closing: Rc::default() }))
+        let (poll, timer, direct) = (Cell::new(poll), Cell::new(timer), Cell::new(ptr::null_mut()));
+        Ok(Rc::new(Self { api, poll, timer, direct, on_panic, closing: Rc::default() }))
     }
 
     /// Takes both handles out of the loop; `closed` runs once libuv has let go of them.
     pub fn close(&self, closed: impl FnOnce() + 'static) {
-        let (poll, timer) = (self.poll.replace(std::ptr::null_mut()), self.timer.replace(std::ptr::null_mut()));
+        self.unwatch();
+        let (poll, timer) = (self.poll.replace(ptr::null_mut()), self.timer.replace(ptr::null_mut()));
         if poll.is_null() {
             return closed();
         }
@@ -127,6 +132,41 @@ impl Driver for Uv {
         unsafe { switch(poll) };
     }
 
+    fn watch(&self, fd: RawFd) -> bool {
+        let poll = self.poll.get();
+        if poll.is_null() || !self.direct.get().is_null() {
+            return false;
+        }
+        // SAFETY: `uv_handle_size` takes any handle type.
+        let direct = alloc(unsafe { (self.api.handle_size)(UV_POLL) });
+        // SAFETY: a live handle of ours.
+        let uv_loop = unsafe { (self.api.handle_get_loop)(poll) };
+        // SAFETY: fresh memory of the right size, a live loop, a descriptor that stays open until `unwatch`.
+        if unsafe { (self.api.poll_init)(uv_loop, direct, fd) } != 0 {
+            free(direct);
+            return false;
+        }
+        // SAFETY: a live handle of ours.
+        let reactor = unsafe { (self.api.handle_get_data)(poll) };
+        // Borrowed: `unwatch` runs before `close` gives the poll's reference back.
+        // SAFETY: an initialised handle of ours.
+        unsafe { (self.api.handle_set_data)(direct, reactor) };
+        // SAFETY: as above.
+        unsafe { (self.api.unref)(direct) };
+        self.direct.set(direct);
+        // SAFETY: as above.
+        unsafe { (self.api.poll_start)(direct, UV_READABLE, on_directly_readable) };
+        true
+    }
+
+    fn unwatch(&self) {
+        let direct = self.direct.replace(ptr::null_mut());
+        if !direct.is_null() {
+            // SAFETY: a live handle of ours, closed once: the cell is null now. libuv forgets the descriptor at once.
+            unsafe { (self.api.close)(direct, on_direct_closed) };
+        }
+    }
+
     fn panicked(&self, payload: Box<dyn Any + Send>) {
         (self.on_panic)(payload);
     }
@@ -145,14 +185,22 @@ struct Closing {
 }
 
 unsafe extern "C" fn on_readable(handle: Handle, _status: c_int, _events: c_int) {
-    turn(handle);
+    turn(handle, Reactor::turn);
 }
 
 unsafe extern "C" fn on_timer(handle: Handle) {
-    turn(handle);
+    turn(handle, Reactor::turn);
 }
 
-fn turn(handle: Handle) {
+unsafe extern "C" fn on_directly_readable(handle: Handle, _status: c_int, _events: c_int) {
+    turn(handle, Reactor::direct_turn);
+}
+
+unsafe extern "C" fn on_direct_closed(handle: Handle) {
+    free(handle);
+}
+
+fn turn(handle: Handle, kind: fn(&Reactor)) {
     let Some(api) = Api::find() else { return };
     // SAFETY: libuv calls us with a live handle of ours.
     let reactor = unsafe { (api.handle_get_data)(handle) }.cast::<Reactor>().cast_const();
@@ -161,7 +209,7 @@ fn turn(handle: Handle) {
     unsafe { Rc::increment_strong_count(reactor) };
     // SAFETY: as above.
     let reactor = unsafe { Rc::from_raw(reactor) };
-    reactor.turn();
+    kind(&reactor);
 }
 
 unsafe extern "C" fn on_closed(handle: Handle) {
