@@ -50,7 +50,7 @@ class Channel {
   #owing = false
   /** @type {Pending | null} */
   #reading = null
-  /** @type {Pending & { message: unknown } | null} */
+  /** @type {Pending & { message: unknown, sent?: boolean } | null} `sent`: only the loop's next round is waited for */
   #writing = null
   #hold
   /** Somebody waits for events. */
@@ -185,7 +185,7 @@ class Channel {
   onRoom (room) {
     this.#room = room - this.#outbox.messages
     const writing = this.#writing
-    if (writing === null || this.#room <= 0 || !this.#mayWrite) return
+    if (writing === null || writing.sent || this.#room <= 0 || !this.#mayWrite) return
     if (this.single) {
       this.#retrySingle(writing)
       return
@@ -343,7 +343,7 @@ class Channel {
   /** @returns {Promise<void>} resolves in the loop's next round */
   #nextRound () {
     return new Promise((resolve, reject) => {
-      const writing = this.#writing = { message: undefined, resolve, reject, timer: undefined }
+      const writing = this.#writing = { message: undefined, sent: true, resolve, reject, timer: undefined }
       this.#hold.update(true)
       setImmediate(() => {
         if (this.#writing !== writing) return
