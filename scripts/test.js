@@ -53,7 +53,15 @@ const steps = [
     args: cargoTest('--no-default-features'),
     count: countCargo
   },
-  { name: 'jest', title: 'Jest', command: local('jest'), args: jest(), count: countJest }
+  { name: 'jest', title: 'Jest', command: local('jest'), args: jest(), count: countJest },
+  {
+    name: 'jest-tokio',
+    title: 'Jest, on the driver for runtimes without libuv',
+    command: local('jest'),
+    args: [...jest(), '--testPathPatterns', '/(reactor|child_process|net|dgram|zeromq)[^/]*$'],
+    env: { INTERPROC_DRIVER: 'tokio' },
+    count: countJest
+  }
 ]
 
 main(process.argv.slice(2)).catch(error => {
@@ -133,6 +141,7 @@ function countCargo (output) {
 function countJest () {
   try {
     const report = JSON.parse(readFileSync(jestReport, 'utf8'))
+    rmSync(jestReport)
     return { passed: report.numPassedTests, failed: report.numFailedTests + report.numRuntimeErrorTestSuites }
   } catch (error) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'ENOENT') throw error

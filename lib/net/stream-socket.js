@@ -150,10 +150,11 @@ class StreamSocket extends Duplex {
   _final (callback) {
     if (this.connecting) return void this.once('connect', () => this._final(callback))
     if (!this._handle) return callback()
-    const status = this._handle.shutdown()
-    if (status < 0 && status !== ENOTCONN) return callback(errnoException(status, 'shutdown'))
-    // After what this round of the loop still brings, as libuv reports it.
-    setImmediate(callback)
+    // After what this round of the loop still brings, as in libuv; and together, so that no answer to our end comes before 'finish'.
+    setImmediate(() => {
+      const status = this._handle ? this._handle.shutdown() : 0
+      callback(status < 0 && status !== ENOTCONN ? errnoException(status, 'shutdown') : null)
+    })
   }
 
   /**
