@@ -78,6 +78,12 @@ test('advanced serialization takes maps, sets and cycles too', async () => {
   const cycle = { list: [buffer] }
   cycle.cycle = cycle
   expect((await child.ask(cycle)).texts).toEqual(['abc'])
+  class Holder { constructor () { this.list = [buffer] } }
+  const message = new Holder()
+  expect((await child.ask(message)).texts).toEqual(['abc'])
+  expect(message.list[0]).toBe(buffer)
+  expect((await child.ask({ list: [buffer], plain: [new Date(5), /x/, new Map([[1, 2]]), null, 3n] })).plain)
+    .toEqual([new Date(5), /x/, new Map([[1, 2]]), null, 3n])
   expect((await child.ask({ plain: Buffer.from('plain') })).plain).toEqual(expect.any(Uint8Array))
   buffer.close()
   await child.end()

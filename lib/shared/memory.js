@@ -9,6 +9,7 @@
 const { shared } = require('./native')
 const { segmentError } = require('./errors')
 const { ERR_INVALID_STATE } = require('../errors')
+const { sharedBufferExists } = require('./passing')
 const { guardDecoders } = require('./text')
 
 module.exports = { create, open, close, memoryOf, isShared, wholeBuffer, hold }
@@ -160,6 +161,7 @@ function adopt (segment, readOnly) {
   const memory = { bytes, segment, name, ticket: /** @type {string} */ (ticket), persistent, readOnly, closed: false }
   memories.set(bytes, memory)
   guardDecoders(bytes)
+  sharedBufferExists()
   return memory
 }
 

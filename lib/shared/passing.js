@@ -3,17 +3,18 @@
 /**
  * Shared buffers in the messages of `fork` channels and clusters, ours and Node's.
  *
- * On the way out JSON calls `toJSON`; the 'advanced' serializer writes views as bytes and gets the ticket's bytes instead. On the
- * way in, markers become buffers just before 'message' is emitted. A marker that cannot be opened stays a plain object, with the
- * reason in `error`: what a peer sends must not throw here.
+ * On the way out each becomes a marker with its ticket: by `toJSON` where messages are JSON, and by `withTickets` before `send`
+ * where they are 'advanced' (that serializer writes bytes and asks nobody). On the way in, markers become buffers just before
+ * 'message' is emitted. A marker that cannot be opened stays a plain object, with the reason in `error`: what a peer sends must
+ * not throw here.
  */
 
 const { ChildProcess } = require('node:child_process')
 const { EventEmitter } = require('node:events')
-const v8 = require('node:v8')
-const { ticketOf, ticketOfBytes, markerBytes } = require('./marker')
+const { ticketOf } = require('./marker')
+const { withTickets } = require('./with-tickets')
 
-module.exports = { passThroughChannels, revive }
+module.exports = { passThroughChannels, sharedBufferExists, revive, withTickets }
 
 /** Nodes of a message looked at before cycles are watched for. JSON has none, and watching costs more than looking. */
 const UNWATCHED = 1000
@@ -21,11 +22,19 @@ const UNWATCHED = 1000
 /** On a method of ours: what it uses, of the newest copy of this module. Jest makes copies, and takes old ones out of service. */
 const kPasses = Symbol.for('interproc.passes')
 
-/** From now on in this process. */
+let used = false
+
+/** From now on in this process, for channels that do not exist yet and for the one to the parent. */
 function passThroughChannels () {
   reviveBefore(process, process.emit)
   reviveBefore(ChildProcess.prototype, EventEmitter.prototype.emit)
-  writeTickets()
+  if (typeof process.send === 'function') replace(process, 'send', sending(process.send))
+  sendOf(ChildProcess.prototype)
+}
+
+/** There is something to look for in what is sent. */
+function sharedBufferExists () {
+  used = true
 }
 
 /**
@@ -57,12 +66,12 @@ function revive (message) {
  * @param {any[]} left
  */
 function visit (value, left) {
-  /** @param {any} member @param {(buffer: any) => void} replace */
-  const look = (member, replace) => {
-    if (typeof member !== 'object' || member === null) return
+  /** @param {any} member @param {(buffer: any) => void} replaceBy */
+  const look = (member, replaceBy) => {
+    if (typeof member !== 'object' || member === null || ArrayBuffer.isView(member)) return
     const buffer = opened(member)
-    if (buffer !== member) replace(buffer)
-    else if (!ArrayBuffer.isView(member)) left.push(member)
+    if (buffer !== member) replaceBy(buffer)
+    else left.push(member)
   }
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) look(value[i], buffer => { value[i] = buffer })
@@ -88,7 +97,7 @@ function visit (value, left) {
  * @param {any} value
  */
 function opened (value) {
-  const ticket = ArrayBuffer.isView(value) ? ticketOfBytes(value) : ticketOf(value)
+  const ticket = ticketOf(value)
   if (ticket === undefined) return value
   try {
     return require('./shared-buffer').SharedBuffer.open(ticket)
@@ -102,43 +111,78 @@ function opened (value) {
  * @param {Function} emit
  */
 function reviveBefore (emitter, emit) {
-  if (emitter.emit[kPasses] !== undefined) {
-    emitter.emit[kPasses].revive = revive
-    return
-  }
+  if (renewed(emitter.emit)) return
   const uses = { revive }
   /** @type {(this: any, event: string | symbol, ...args: any[]) => boolean} */
   function reviving (event, ...args) {
     if (event === 'message') args[0] = uses.revive(args[0])
     return Reflect.apply(emit, this, [event, ...args])
   }
-  replace(emitter, 'emit', reviving, uses)
+  Object.defineProperty(reviving, kPasses, { value: uses })
+  replace(emitter, 'emit', reviving)
 }
 
-function writeTickets () {
-  const prototype = /** @type {any} */ (v8.DefaultSerializer.prototype)
-  const original = prototype._writeHostObject
-  // Bun has no such method: there, messages in "advanced" form carry the bytes.
-  if (original === undefined || original[kPasses] !== undefined) return
-  /** @type {(this: any, value: any) => any} */
-  function writing (value) {
-    // Only in messages: v8.serialize itself shall write the bytes.
-    if (this.constructor.name === 'ChildProcessSerializer' && typeof value.toJSON === 'function') {
-      const ticket = ticketOf(value.toJSON())
-      if (ticket !== undefined) return Reflect.apply(original, this, [markerBytes(ticket)])
-    }
-    return Reflect.apply(original, this, [value])
+/**
+ * Node gives every child with a channel its own `send`, by assignment: it arrives here. Bun and Deno have one for all.
+ * @param {any} prototype
+ */
+function sendOf (prototype) {
+  const setter = Object.getOwnPropertyDescriptor(prototype, 'send')?.set
+  if (setter === undefined && typeof prototype.send === 'function') {
+    replace(prototype, 'send', sending(prototype.send))
+    return
   }
-  replace(prototype, '_writeHostObject', writing, {})
+  if (setter !== undefined && renewed(setter)) return
+  const uses = { sending }
+  /** @type {(this: object, send: Function) => void} */
+  function set (send) {
+    replace(this, 'send', uses.sending(send), true)
+  }
+  Object.defineProperty(set, kPasses, { value: uses })
+  Object.defineProperty(prototype, 'send', { get: () => undefined, set, configurable: true, enumerable: false })
+}
+
+/**
+ * @param {any} send
+ * @returns {any} the same, of messages with tickets
+ */
+function sending (send) {
+  if (typeof send !== 'function' || renewed(send)) return send
+  const uses = { prepare }
+  /** @type {(this: any, ...args: any[]) => any} */
+  function wrapped (...args) {
+    args[0] = uses.prepare(args[0])
+    return Reflect.apply(send, this, args)
+  }
+  Object.defineProperty(wrapped, kPasses, { value: uses })
+  Object.defineProperty(wrapped, 'name', { value: send.name })
+  Object.defineProperty(wrapped, 'length', { value: send.length })
+  return wrapped
+}
+
+/** @param {any} message */
+function prepare (message) {
+  return used ? withTickets(message) : message
+}
+
+/**
+ * Makes a method of ours use this copy of the module.
+ * @param {any} method
+ * @returns {boolean} whether it is one of ours
+ */
+function renewed (method) {
+  const uses = method[kPasses]
+  if (uses === undefined) return false
+  for (const [name, value] of Object.entries({ revive, sending, prepare })) if (name in uses) uses[name] = value
+  return true
 }
 
 /**
  * @param {object} object
  * @param {string} name
  * @param {Function} value
- * @param {object} uses
+ * @param {boolean} [enumerable]
  */
-function replace (object, name, value, uses) {
-  Object.defineProperty(value, kPasses, { value: uses })
-  Object.defineProperty(object, name, { value, configurable: true, writable: true, enumerable: false })
+function replace (object, name, value, enumerable = false) {
+  Object.defineProperty(object, name, { value, configurable: true, writable: true, enumerable })
 }
