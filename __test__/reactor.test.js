@@ -16,6 +16,12 @@ describe.each(['uv', 'tokio'])('the reactor driven by %s', driver => {
     killSignal: 'SIGKILL'
   }).then(({ stdout }) => JSON.parse(stdout))
 
+  test('survives 200 worker threads with live sockets, and leaks no descriptor', async () => {
+    const { rounds, before, after } = await program('workers', '200')
+    expect(rounds).toBe(200)
+    expect(after).toBe(before)
+  }, 250_000)
+
   test('is fair: a flooding socket does not starve a quiet one', async () => {
     const { floods, answers } = await program('fairness')
     expect(floods).toBeGreaterThan(10)
@@ -24,6 +30,12 @@ describe.each(['uv', 'tokio'])('the reactor driven by %s', driver => {
 
   test('watches a busy socket directly, and gives that up when it pauses, blocks, ends or has company', async () => {
     expect(await program('direct')).toEqual({ echoed: 10 * 200, spun: false, others: 5, big: 8 << 20, end: 'bye' })
+  }, 60_000)
+
+  test('lets the process end when nothing is referenced, and not before', async () => {
+    expect(await program('lifetime')).toEqual({
+      server: 'stays', 'server.unref': 'ends', 'server.unref.ref': 'stays', 'socket.unref': 'ends', 'udp.unref': 'ends'
+    })
   }, 60_000)
 
   test('goes on after a handler throws, and gives the other handlers their events', async () => {

@@ -41,7 +41,7 @@ impl Datagrams {
         }
         self.with_fd(|fd| {
             let socket = SockRef::from(&fd);
-            if is_v6(&fd) { socket.set_unicast_hops_v6(ttl) } else { socket.set_ttl_v4(ttl) }
+            if is_v6(fd) { socket.set_unicast_hops_v6(ttl) } else { socket.set_ttl_v4(ttl) }
         })
     }
 
@@ -55,7 +55,7 @@ impl Datagrams {
         }
         self.with_fd(|fd| {
             let socket = SockRef::from(&fd);
-            if is_v6(&fd) { socket.set_multicast_hops_v6(ttl) } else { socket.set_multicast_ttl_v4(ttl) }
+            if is_v6(fd) { socket.set_multicast_hops_v6(ttl) } else { socket.set_multicast_ttl_v4(ttl) }
         })
     }
 
@@ -66,7 +66,7 @@ impl Datagrams {
     pub fn set_multicast_loopback(&self, on: bool) -> io::Result<()> {
         self.with_fd(|fd| {
             let socket = SockRef::from(&fd);
-            if is_v6(&fd) { socket.set_multicast_loop_v6(on) } else { socket.set_multicast_loop_v4(on) }
+            if is_v6(fd) { socket.set_multicast_loop_v6(on) } else { socket.set_multicast_loop_v4(on) }
         })
     }
 
@@ -75,7 +75,7 @@ impl Datagrams {
     /// # Errors
     /// `EINVAL` for the wrong family, `ENODEV`, `EADDRNOTAVAIL`.
     pub fn set_multicast_interface(&self, v4: Option<Ipv4Addr>, v6: Option<u32>) -> io::Result<()> {
-        self.with_fd(|fd| match (is_v6(&fd), v4, v6) {
+        self.with_fd(|fd| match (is_v6(fd), v4, v6) {
             (true, _, Some(index)) => SockRef::from(&fd).set_multicast_if_v6(index),
             (false, Some(address), _) => SockRef::from(&fd).set_multicast_if_v4(&address),
             _ => Err(invalid()),
@@ -90,7 +90,7 @@ impl Datagrams {
         let Membership { group, interface_v4, interface_v6, source } = membership;
         self.with_fd(|fd| {
             let socket = SockRef::from(&fd);
-            if group.is_ipv6() != is_v6(&fd) {
+            if group.is_ipv6() != is_v6(fd) {
                 return Err(invalid());
             }
             match (group, source, join) {

@@ -457,6 +457,10 @@ impl Source for Stream {
         }
     }
 
+    fn abandon(self: Rc<Self>) {
+        self.close(); // The sink holds the stream.
+    }
+
     fn directly_readable(self: Rc<Self>) -> bool {
         if !self.reading.get() || self.connecting.get() || self.ended.get() {
             return false;

@@ -207,6 +207,9 @@ impl Reactor {
 
     /// Runs `task` at the end of this turn, or in a turn of its own that comes soon.
     pub fn defer(&self, task: impl FnOnce() + 'static) {
+        if self.closed.get() {
+            return; // Nobody would run it, and it may hold what holds this reactor.
+        }
         self.deferred.borrow_mut().push(Box::new(task));
         if !self.turning.get() {
             self.rearm();
@@ -220,6 +223,9 @@ impl Reactor {
 
     /// Calls `task` once, in the first turn at or after `deadline`. A timer alone does not keep the loop alive.
     pub fn set_timer(&self, deadline: Instant, task: impl FnOnce() + 'static) -> TimerId {
+        if self.closed.get() {
+            return Timers::spent(deadline); // As in `defer`.
+        }
         let id = self.timers.borrow_mut().insert(deadline, Box::new(task));
         if !self.turning.get() {
             self.rearm();
@@ -267,7 +273,10 @@ impl Reactor {
         let timers = std::mem::take(&mut *self.timers.borrow_mut());
         let deferred = std::mem::take(&mut *self.deferred.borrow_mut());
         self.again.borrow_mut().clear();
-        // Dropped last and outside every borrow: their `Drop` may call back here.
+        // Outside every borrow: they may call back here.
+        for (_, entry) in &sources {
+            Rc::clone(&entry.source).abandon();
+        }
         drop((sources, timers, deferred));
         let driver = self.driver.borrow_mut().take();
         drop(driver);

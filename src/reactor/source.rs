@@ -7,6 +7,9 @@ pub trait Source {
     /// Runs on the reactor's thread, inside a turn, with no borrow of the reactor held.
     fn ready(self: Rc<Self>, readiness: Readiness);
 
+    /// The reactor ends and calls nothing any more: let go of what holds this source in turn.
+    fn abandon(self: Rc<Self>) {}
+
     /// The descriptor may be readable: it has a watch of its own in the driver's loop now, which reports as long as there
     /// is something. `true`: there was. `false`: there was nothing, or nothing is wanted; it goes back to the poll.
     ///

@@ -173,6 +173,12 @@ fn a_closed_reactor_takes_nothing_and_remotes_are_harmless() {
     reactor.close();
     assert_eq!(Rc::strong_count(&reader), 1);
     remote.notify(token);
+    let held = Rc::new(());
+    let (deferred, timed) = (Rc::clone(&held), Rc::clone(&held));
+    reactor.defer(move || drop(deferred));
+    let timer = reactor.set_timer(Instant::now(), move || drop(timed));
+    reactor.clear_timer(timer);
+    assert_eq!(Rc::strong_count(&held), 1);
     let refused = reactor.enroll(reader).unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::NotConnected);
 }

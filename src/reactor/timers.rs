@@ -23,6 +23,11 @@ impl Timers {
         id
     }
 
+    /// A name that no timer has.
+    pub(super) fn spent(deadline: Instant) -> TimerId {
+        TimerId(deadline, 0)
+    }
+
     pub(super) fn remove(&mut self, id: TimerId) -> Option<Task> {
         self.tasks.remove(&id)
     }
