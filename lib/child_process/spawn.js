@@ -53,8 +53,13 @@ function fork (modulePath, args = [], options) {
   else if (!Array.isArray(options.stdio)) options.stdio = stdioArray(options.silent ? 'pipe' : 'inherit', 'ipc')
   else if (!options.stdio.includes('ipc')) throw new ERR_CHILD_PROCESS_IPC_REQUIRED('options.stdio')
   const normalized = normalizeSpawn(options.execPath, [...execArgv, module, ...args], options)
-  if (options.execPath === process.execPath && process.release.name === 'node') normalized.preload = ['--require', REGISTER]
+  if (options.execPath === process.execPath && process.release.name === 'node') normalized.preload = [...runDeno(), '--require', REGISTER]
   return start(normalized)
+}
+
+/** Who may load an addon may do anything in Deno, so its child may too; Deno's own fork does the same. */
+function runDeno () {
+  return 'deno' in process.versions ? ['run', '--allow-all'] : []
 }
 
 /** Without the program of `node -e`, which would fork itself for ever. */

@@ -24,17 +24,39 @@ const kPasses = Symbol.for('interproc.passes')
 
 let used = false
 
+/** @type {((message: any) => void) | undefined} */
+let first
+
 /** From now on in this process, for channels that do not exist yet and for the one to the parent. */
 function passThroughChannels () {
   reviveBefore(process, process.emit)
   reviveBefore(ChildProcess.prototype, EventEmitter.prototype.emit)
   if (typeof process.send === 'function') replace(process, 'send', sending(process.send))
   sendOf(ChildProcess.prototype)
+  if ('bun' in process.versions && !first) reviveFirst()
 }
 
 /** There is something to look for in what is sent. */
 function sharedBufferExists () {
   used = true
+}
+
+/**
+ * Bun calls the listeners of 'message' without `process.emit`. There the first of them is ours, and revives what is inside of a
+ * message, while there is another: a listener alone would keep the process alive.
+ */
+function reviveFirst () {
+  first = message => { revive(message) }
+  process.on('newListener', (event, listener) => {
+    if (event === 'message' && first && listener !== first && !process.listeners('message').includes(first)) {
+      process.prependListener('message', first)
+    }
+  })
+  process.on('removeListener', (event, listener) => {
+    if (event === 'message' && first && listener !== first && process.listenerCount('message') === 1) {
+      process.off('message', first)
+    }
+  })
 }
 
 /**
