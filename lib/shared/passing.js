@@ -46,17 +46,28 @@ function sharedBufferExists () {
  * message, while there is another: a listener alone would keep the process alive.
  */
 function reviveFirst () {
-  first = message => { revive(message) }
+  first = message => {
+    revive(message)
+    process.nextTick(leave) // After `once`.
+  }
   process.on('newListener', (event, listener) => {
-    if (event === 'message' && first && listener !== first && !process.listeners('message').includes(first)) {
-      process.prependListener('message', first)
-    }
+    if (event !== 'message' || !first || listener === first || process.listeners('message').includes(first)) return
+    process.prependListener('message', first)
   })
-  process.on('removeListener', (event, listener) => {
-    if (event === 'message' && first && listener !== first && process.listenerCount('message') === 1) {
-      process.off('message', first)
-    }
-  })
+  for (const name of /** @type {const} */ (['off', 'removeListener'])) {
+    const remove = process[name]
+    /** @type {(this: any, ...args: any[]) => any} */
+    replace(process, name, function (/** @type {any[]} */ ...args) {
+      const result = Reflect.apply(remove, process, args)
+      if (args[0] === 'message' && args[1] !== first) leave()
+      return result
+    })
+  }
+}
+
+function leave () {
+  const [only, ...others] = process.listeners('message')
+  if (first && only === first && others.length === 0) process.off('message', first)
 }
 
 /**
