@@ -9,6 +9,8 @@ export {
   ChildProcess, exec, execFile, execFileSync, execSync, fork, spawn, spawnSync, type OwnOptions
 } from './types/child_process'
 
+export { Queue, type QueueOptions, type QueueCodec, type QueueMessage, type QueueView, type QueueStats } from './types/queue'
+
 /** What `node:net` has, see `interproc/net`. */
 export * as net from './types/net'
 

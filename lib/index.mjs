@@ -1,6 +1,6 @@
 import cjs from './index.js'
 
 export const {
-  ChildProcess, SharedBuffer, dgram, exec, execFile, execFileSync, execSync, fork, net, spawn, spawnSync, version, zmq
+  ChildProcess, Queue, SharedBuffer, dgram, exec, execFile, execFileSync, execSync, fork, net, spawn, spawnSync, version, zmq
 } = cjs
 export default cjs

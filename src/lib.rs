@@ -8,9 +8,13 @@ pub mod net;
 #[cfg(unix)]
 pub mod process;
 #[cfg(unix)]
+pub mod queue;
+#[cfg(unix)]
 pub mod reactor;
 #[cfg(unix)]
 pub mod shm;
+#[cfg(unix)]
+mod sync;
 #[cfg(unix)]
 pub mod zmq;
 pub mod zmtp;

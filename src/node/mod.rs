@@ -8,6 +8,8 @@
 #[cfg(unix)]
 mod callback;
 #[cfg(unix)]
+mod chunk;
+#[cfg(unix)]
 mod dgram;
 #[cfg(unix)]
 mod env;
@@ -17,6 +19,8 @@ mod net;
 mod process;
 #[cfg(unix)]
 mod process_channel;
+#[cfg(unix)]
+mod queue;
 #[cfg(unix)]
 mod shm;
 #[cfg(unix)]

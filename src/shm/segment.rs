@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::header::{Header, Kind, PARAMS};
@@ -147,6 +147,12 @@ impl Segment {
             Some(_) => Ok(()),
             None => self.file.sync_data(),
         }
+    }
+
+    /// Where its file is, or was.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn header(&self) -> &Header {

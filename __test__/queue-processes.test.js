@@ -1,0 +1,156 @@
+'use strict'
+
+const { Worker } = require('node:worker_threads')
+const { Queue } = require('..')
+const { worker } = require('./fixtures/queue-support')
+
+const open = []
+const make = (...args) => {
+  const queue = new Queue(...args)
+  open.push(queue)
+  return queue
+}
+afterEach(() => open.splice(0).forEach(queue => queue.close()))
+
+test('messages cross to another process and back', async () => {
+  const [there, back] = [make(), make()]
+  const { end } = worker('echo', there.ticket, { back: back.ticket })
+  for (const value of ['text', { value: [1, 2] }, 'x'.repeat(100_000)]) {
+    await there.send(value)
+    expect(await back.receive()).toEqual(value)
+  }
+  await there.send('end')
+  expect(await end).toBe(0)
+})
+
+test('several senders, each in order', async () => {
+  const queue = make({ capacity: 4096 })
+  const count = 400
+  const senders = [1, 2, 3].map(() => worker('send', queue.ticket, { count }))
+  const next = new Map(senders.map(({ pid }) => [pid, 0]))
+  for (let i = 0; i < count * 3; i++) {
+    const message = await queue.receive()
+    expect(message.i).toBe(next.get(message.from))
+    next.set(message.from, message.i + 1)
+  }
+  for (const { end } of senders) expect(await end).toBe(0)
+})
+
+test("'message' listeners in another process", async () => {
+  const queue = make()
+  const listener = worker('listen', queue.ticket)
+  await listener.line()
+  await queue.send({ a: 1 })
+  expect(await listener.line()).toBe('{"a":1}')
+  await queue.sendMany(['b', 'end'])
+  expect([await listener.line(), await listener.line()]).toEqual(['"b"', '"end"'])
+  expect(await listener.end).toBe(0)
+})
+
+describe('kill -9', () => {
+  test('an unacknowledged message goes to another receiver', async () => {
+    const queue = make({ ack: true })
+    await queue.sendMany(['first', 'second'])
+    const holder = worker('hold', queue.ticket)
+    expect(await holder.line()).toBe('"first"')
+    holder.child.kill('SIGKILL')
+    await holder.end
+    const messages = [await queue.receive(), await queue.receive()]
+    expect(messages.map(({ data }) => data).sort()).toEqual(['first', 'second'])
+    expect(messages.find(({ data }) => data === 'first').redelivered).toBe(true)
+    messages.forEach(message => message.ack())
+    expect(queue.stats().used).toBe(0)
+  })
+
+  test('a receiver that waits gets it too, without another call', async () => {
+    const queue = make({ ack: true })
+    const holder = worker('hold', queue.ticket)
+    await queue.send('only')
+    expect(await holder.line()).toBe('"only"')
+    const waiting = queue.receive()
+    holder.child.kill('SIGKILL')
+    const message = await waiting
+    expect(message.data).toBe('only')
+    message.ack()
+  })
+
+  test('of a batch, what the application did not see comes back, and nothing else', async () => {
+    const queue = make()
+    await queue.sendMany(['seen', 'b', 'c'])
+    const stuck = worker('stick', queue.ticket)
+    expect(await stuck.line()).toBe('seen')
+    stuck.child.kill('SIGKILL')
+    await stuck.end
+    expect(await queue.receive()).toBe('b')
+    expect(await queue.receive()).toBe('c')
+    expect(queue.tryReceive()).toBeUndefined()
+  })
+
+  test('a stopped receiver is not robbed', async () => {
+    const queue = make({ ack: true })
+    await queue.send('mine')
+    const holder = worker('hold', queue.ticket)
+    expect(await holder.line()).toBe('"mine"')
+    holder.child.kill('SIGSTOP')
+    const controller = new AbortController()
+    setTimeout(() => controller.abort(), 1000)
+    await expect(queue.receive({ signal: controller.signal })).rejects.toMatchObject({ code: 'ABORT_ERR' })
+    holder.child.kill('SIGKILL')
+    const message = await queue.receive()
+    expect(message.data).toBe('mine')
+    message.ack()
+  })
+})
+
+describe('what keeps a process alive', () => {
+  test('a pending receive', async () => {
+    const queue = make()
+    const waiter = worker('wait', queue.ticket)
+    expect(await waiter.line()).toBe('waiting')
+    await new Promise(resolve => setTimeout(resolve, 300))
+    expect(waiter.child.exitCode).toBe(null)
+    await queue.send('now')
+    expect(await waiter.line()).toBe('"now"')
+    expect(await waiter.end).toBe(0)
+  })
+
+  test('not an open queue, and not one that is not referenced', async () => {
+    const queue = make()
+    expect(await worker('idle', queue.ticket).end).toBe(0)
+    expect(await worker('wait', queue.ticket, { unref: true }).end).toBe(0)
+  })
+})
+
+test('worker threads: blocking calls, and terminating one that has a message', async () => {
+  const [there, back] = [make({ ack: true }), make()]
+  const code = `
+    const { workerData: [lib, there, back] } = require('node:worker_threads')
+    const { Queue } = require(lib)
+    const [from, to] = [new Queue(there), new Queue(back)]
+    for (;;) {
+      const message = from.receiveSync()
+      if (message.data !== 'keep') message.ack()
+      to.sendSync(message.data)
+    }`
+  const start = () => new Worker(code, { eval: true, workerData: [require.resolve('..'), there.ticket, back.ticket] })
+  let thread = start()
+  for (const value of [1, 'two', { three: 3 }, 'keep']) {
+    await there.send(value)
+    expect(await back.receive()).toEqual(value)
+  }
+  await there.send('last')
+  expect(await back.receive()).toBe('last')
+  // Blocked in native code: it ends at the next message.
+  const ending = thread.terminate()
+  await there.send('wake')
+  await ending
+  const messages = [await there.receive()]
+  while (messages.at(-1).data !== 'keep') messages.push(await there.receive())
+  messages.forEach(message => message.ack())
+  thread = start()
+  await there.send('again')
+  expect(await back.receive()).toEqual(expect.stringMatching(/again|wake/))
+  const done = thread.terminate()
+  await there.send('wake')
+  await done
+})

@@ -1,0 +1,199 @@
+'use strict'
+
+/**
+ * Messages on their way in. A *lease* fetches a batch with one call; the messages of it are still the queue's until they are
+ * taken here, one by one or all at once. How many were taken is written into shared memory, so that the others come back if
+ * this process is killed. What is not taken before the event loop goes on is given back, for other receivers.
+ */
+
+const { decode, PART } = require('./codec')
+const { Message } = require('./message')
+const { callError } = require('./errors')
+
+/** There is no message. */
+const NOTHING = Symbol('nothing')
+
+/** Words of a row of the table: offset, length, tag, delivered before. */
+const ROW = 4
+/** Bytes of messages in a lease, more or less. */
+const LEASE_BYTES = 256 * 1024
+/** Messages of a lease for `receive`, which grows from 1 while they are taken as fast as they come. */
+const MOST = 256
+
+class Inbox {
+  #handle
+  #codec
+  #table
+  #ids
+  #mark
+  #acknowledged
+  /** @type {ArrayBuffer | undefined} */
+  #memory
+  #count = 0
+  #taken = 0
+  #most = 1
+  #settling = false
+  /** Set with the queue's end. */
+  closed = false
+
+  /**
+   * @param {import('../binding').QueueHandle} handle
+   * @param {import('./codec').Codec} codec
+   */
+  constructor (handle, codec) {
+    this.#handle = handle
+    this.#codec = codec
+    this.#table = new Uint32Array(handle.table())
+    this.#ids = new Float64Array(handle.ids())
+    this.#mark = new Uint32Array(handle.mark())
+    this.#acknowledged = handle.acknowledged
+  }
+
+  /**
+   * The next message, or {@link NOTHING}. What cannot be decoded throws, and is received all the same.
+   * @returns {any}
+   */
+  take () {
+    if (this.#taken === this.#count && this.#fetch(this.#most) === 0) return NOTHING
+    const index = this.#taken
+    this.#mark[0] = this.#taken = index + 1
+    try {
+      return this.#value(index)
+    } finally {
+      if (this.#taken === this.#count) this.#finish()
+      else if (!this.#settling) this.#settleSoon()
+    }
+  }
+
+  /**
+   * All messages there are, up to `most`.
+   * @param {number} most
+   * @returns {any[]}
+   */
+  takeMany (most) {
+    if (this.#taken === this.#count && this.#fetch(most) === 0) return []
+    const first = this.#taken
+    const count = Math.min(this.#count - first, most)
+    const values = new Array(count)
+    let done = 0
+    try {
+      for (; done < count; done++) values[done] = this.#value(first + done)
+    } catch (error) {
+      // Those before it are received first; it comes again, alone, and throws then.
+      if (done === 0) {
+        done = 1
+        throw error
+      }
+      values.length = done
+    } finally {
+      this.#mark[0] = this.#taken = first + done
+      if (this.#taken === this.#count) this.#finish()
+      else if (!this.#settling) this.#settleSoon()
+    }
+    return values
+  }
+
+  /**
+   * The next message, blocking the thread until there is one.
+   * @param {number} timeout in milliseconds; negative: for ever
+   * @param {number} spin microseconds of looking without sleeping
+   */
+  takeSync (timeout, spin) {
+    if (this.#taken === this.#count) this.#leased(this.#handle.fetchSync(1, LEASE_BYTES, timeout, spin))
+    return this.#count === 0 ? NOTHING : this.take()
+  }
+
+  /** Gives back what was not taken: at the end of the queue, or before its messages are read in place. */
+  settle () {
+    if (this.#taken === this.#count) return
+    const result = this.#handle.giveBack(this.#taken)
+    this.#memory = undefined
+    this.#count = this.#taken = 0
+    this.#most = 1
+    if (result < 0) throw callError(result, 'receive')
+  }
+
+  /** The rows of the lease, and the word for the number of messages that were taken: for reading in place. */
+  get table () { return this.#table }
+  get mark () { return this.#mark }
+
+  /**
+   * The body of a message that is in a file of its own.
+   * @param {number} index
+   */
+  part (index) {
+    const memory = this.#handle.part(this.#ids[index])
+    if (typeof memory === 'number') throw callError(memory, 'receive')
+    return memory
+  }
+
+  /**
+   * Ends a lease that was read in place.
+   * @param {number} seen
+   */
+  drained (seen) {
+    const result = this.#handle.giveBack(seen)
+    if (result < 0) throw callError(result, 'drain')
+    if (!this.#acknowledged) return
+    for (let index = 0; index < seen; index++) this.#handle.ack(this.#ids[index])
+  }
+
+  /** @param {number} most */
+  #fetch (most) {
+    return this.#leased(this.#handle.fetch(most, LEASE_BYTES))
+  }
+
+  /** @param {ArrayBuffer | number} memory */
+  #leased (memory) {
+    this.#taken = 0
+    if (typeof memory === 'number') {
+      this.#count = 0
+      if (memory < 0) throw callError(memory, 'receive')
+      this.#most = 1
+      return 0
+    }
+    this.#memory = memory
+    this.#count = this.#table[0]
+    // A lease of nothing but damaged records: the next one says so.
+    if (this.#count === 0) this.#finish()
+    return this.#count
+  }
+
+  #finish () {
+    const result = this.#handle.finish()
+    this.#memory = undefined
+    this.#count = this.#taken = 0
+    if (this.#most < MOST) this.#most *= 2
+    if (result < 0) throw callError(result, 'receive')
+  }
+
+  /** Others may be idle: a receiver that turns to other things keeps nothing. */
+  #settleSoon () {
+    this.#settling = true
+    setImmediate(() => {
+      this.#settling = false
+      if (!this.closed) this.settle()
+    })
+  }
+
+  /** @param {number} index */
+  #value (index) {
+    const row = (index + 1) * ROW
+    const tag = this.#table[row + 2]
+    if (tag === 0 && !this.#acknowledged) {
+      return Buffer.from(/** @type {ArrayBuffer} */ (this.#memory), this.#table[row], this.#table[row + 1])
+    }
+    const value = decode(tag & ~PART, this.#bytes(index, row, tag), this.#codec)
+    return this.#acknowledged ? new Message(this.#handle, value, this.#ids[index], this.#table[row + 3] !== 0) : value
+  }
+
+  /** @type {(index: number, row: number, tag: number) => Buffer} */
+  #bytes (index, row, tag) {
+    if ((tag & PART) === 0) {
+      return Buffer.from(/** @type {ArrayBuffer} */ (this.#memory), this.#table[row], this.#table[row + 1])
+    }
+    return Buffer.from(this.part(index))
+  }
+}
+
+module.exports = { Inbox, NOTHING }

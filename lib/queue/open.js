@@ -1,0 +1,59 @@
+'use strict'
+
+const native = require('../native')
+const { ERR_INVALID_ARG_VALUE, ERR_NOT_SUPPORTED } = require('../errors')
+const { validateBoolean, validateInteger, validateObject, validateString } = require('../validate')
+const { codecNumbered, codecOf } = require('./codec')
+const { openError } = require('./errors')
+
+module.exports = { open }
+
+const CAPACITY = 4 * 1024 * 1024
+const MOST = 64 * 1024 ** 3
+
+/**
+ * Opens a queue, or makes it where there is none.
+ * @param {any} name
+ * @param {any} options
+ * @param {() => void} onWake
+ */
+function open (name, options, onWake) {
+  if (typeof name === 'object' && name !== null && options === undefined) [name, options] = [undefined, name]
+  const { ack, capacity, codec, create, path, persistent } = checked(name, options ?? {})
+  if (native.openQueue === undefined) {
+    throw new ERR_NOT_SUPPORTED('A shared queue', 'it needs file locks that end with their process (OFD locks)')
+  }
+  const own = codecOf(codec ?? 'json')
+  let handle
+  try {
+    handle = native.openQueue({ place: name, path, capacity: create ? capacity : 0, persistent, ack: ack ?? false, codec: own.tag }, onWake)
+  } catch (error) {
+    throw openError(error, name ?? path, capacity)
+  }
+  if (ack !== undefined && handle.acknowledged !== ack) {
+    handle.close()
+    throw new ERR_INVALID_ARG_VALUE('options.ack', ack, `must be what the queue was created with: ${!ack}`)
+  }
+  return { handle, codec: codec === undefined ? codecNumbered(handle.codec) : own }
+}
+
+/**
+ * @param {any} name
+ * @param {any} options
+ */
+function checked (name, options) {
+  if (name !== undefined) validateString(name, 'name')
+  validateObject(options, 'options')
+  const { ack, capacity = CAPACITY, codec, create = true, path, persistent = false } = options
+  validateInteger(capacity, 'options.capacity', 512, MOST)
+  for (const [key, value] of Object.entries({ ack: ack ?? false, create, persistent })) validateBoolean(value, `options.${key}`)
+  if (path !== undefined) {
+    validateString(path, 'options.path')
+    if (path.length === 0 || path.includes('\0')) throw new ERR_INVALID_ARG_VALUE('options.path', path, 'is no path')
+    if (name !== undefined) throw new ERR_INVALID_ARG_VALUE('options.path', path, 'takes the place of a name: give one of them')
+  }
+  if (!create && name === undefined && path === undefined) {
+    throw new ERR_INVALID_ARG_VALUE('options.create', create, 'needs the name of the queue to open')
+  }
+  return { ack, capacity, codec, create, path, persistent }
+}

@@ -1,0 +1,202 @@
+'use strict'
+
+/** Messages on their way out: written one behind the other in wire form, then sent with one call. */
+
+const { isAnyArrayBuffer } = require('node:util/types')
+const { BYTES, TEXT } = require('./codec')
+const { callError } = require('./errors')
+
+/** Bytes before a body: length (32 bits are enough here), tag in the upper half of the second word. */
+const HEAD = 8
+
+/**
+ * A message that is not in the queue yet because there was no room.
+ * @typedef {{ tag: number, body: Buffer }} Waiting
+ */
+
+class Outbox {
+  #handle
+  #bytes
+  #words
+  #most
+  #codec
+  #used = 0
+
+  /**
+   * @param {import('../binding').QueueHandle} handle
+   * @param {import('./codec').Codec} codec
+   */
+  constructor (handle, codec) {
+    this.#handle = handle
+    this.#codec = codec
+    const memory = handle.outbox()
+    this.#bytes = Buffer.from(memory)
+    this.#words = new Uint32Array(memory)
+    this.#most = handle.maxMessage
+  }
+
+  /**
+   * Sends one message.
+   * @param {any} value
+   * @returns {Waiting | undefined} the message, if there is no room for it
+   */
+  send (value) {
+    if (this.#append(value)) {
+      const used = this.#used
+      this.#used = 0
+      const taken = this.#handle.send(used)
+      if (taken === used) return undefined
+      if (taken < 0) throw callError(taken, 'send')
+      return this.#copy(0)
+    }
+    return this.#sendLarge(value)
+  }
+
+  /**
+   * Sends as many of the messages as there is room for.
+   * @param {ArrayLike<any>} values
+   * @param {number} from
+   * @returns {number} the index of the first one that was not sent
+   */
+  sendMany (values, from) {
+    let first = from
+    for (let i = from; i < values.length; i++) {
+      let fits
+      try {
+        fits = this.#append(values[i])
+      } catch (error) {
+        first = this.#flush(first)
+        throw error
+      }
+      if (fits) continue
+      // The outbox is full, or the message is large.
+      first = this.#flush(first)
+      if (first < i) return first
+      if (this.#append(values[i])) continue
+      if (this.#sendLarge(values[i]) !== undefined) return i
+      first = i + 1
+    }
+    return this.#flush(first)
+  }
+
+  /**
+   * Tries a message again.
+   * @param {Waiting} waiting
+   * @returns {boolean} whether there was room
+   */
+  again ({ tag, body }) {
+    const taken = this.#handle.sendOne(tag, body)
+    if (taken < 0) throw callError(taken, 'send')
+    return taken === 1
+  }
+
+  /**
+   * Sends one message, blocking the thread while there is no room.
+   * @param {any} value
+   * @param {number} timeout in milliseconds; negative: for ever
+   * @returns {boolean} whether there was room in time
+   */
+  sendSync (value, timeout) {
+    const { tag, body } = this.encode(value)
+    const taken = this.#handle.sendSync(tag, body, timeout)
+    if (taken < 0) throw callError(taken, 'send')
+    return taken === 1
+  }
+
+  /**
+   * Sends what was appended.
+   * @param {number} first index of the first message in the outbox
+   * @returns {number} index of the first message that was not sent
+   */
+  #flush (first) {
+    const used = this.#used
+    if (used === 0) return first
+    this.#used = 0
+    const taken = this.#handle.send(used)
+    if (taken < 0) throw callError(taken, 'send')
+    for (let at = 0; at < taken; first++) at += HEAD + ((this.#words[at >>> 2] + 7) & ~7)
+    return first
+  }
+
+  /**
+   * @param {any} value
+   * @returns {boolean} `false`: it does not fit now
+   */
+  #append (value) {
+    if (typeof value === 'string') return this.#appendText(TEXT, value)
+    if (value instanceof Uint8Array) return this.#appendBytes(BYTES, value)
+    if (ArrayBuffer.isView(value) || isAnyArrayBuffer(value)) return this.#appendBytes(BYTES, bytesOf(value))
+    const encoded = this.#codec.encode(value)
+    if (typeof encoded === 'string') return this.#appendText(this.#codec.tag, encoded)
+    return this.#appendBytes(this.#codec.tag, encoded)
+  }
+
+  /** @type {(tag: number, bytes: Uint8Array) => boolean} */
+  #appendBytes (tag, bytes) {
+    const { length } = bytes
+    const at = this.#used
+    const end = at + HEAD + ((length + 7) & ~7)
+    if (length > this.#most || end > this.#bytes.length) return false
+    this.#words[at >>> 2] = length
+    this.#words[(at >>> 2) + 1] = tag << 16
+    this.#bytes.set(bytes, at + HEAD)
+    this.#used = end
+    return true
+  }
+
+  /** @type {(tag: number, text: string) => boolean} */
+  #appendText (tag, text) {
+    const at = this.#used
+    // The most that the text can take: asking for its exact length costs as much as writing it.
+    if (text.length > this.#most || at + HEAD + text.length * 3 + 8 > this.#bytes.length) {
+      if (text.length > this.#most) return false
+      return this.#appendBytes(tag, Buffer.from(text))
+    }
+    const length = this.#bytes.write(text, at + HEAD)
+    if (length > this.#most) return false
+    this.#words[at >>> 2] = length
+    this.#words[(at >>> 2) + 1] = tag << 16
+    this.#used = at + HEAD + ((length + 7) & ~7)
+    return true
+  }
+
+  /** @param {any} value */
+  #sendLarge (value) {
+    const waiting = this.encode(value)
+    return this.again(waiting) ? undefined : waiting
+  }
+
+  /**
+   * The message that a value makes.
+   * @param {any} value
+   * @returns {Waiting} whose body may be the caller's own bytes
+   */
+  encode (value) {
+    if (typeof value === 'string') return { tag: TEXT, body: Buffer.from(value) }
+    if (ArrayBuffer.isView(value) || isAnyArrayBuffer(value)) return { tag: BYTES, body: bytesOf(value) }
+    const encoded = this.#codec.encode(value)
+    return { tag: this.#codec.tag, body: typeof encoded === 'string' ? Buffer.from(encoded) : bytesOf(encoded) }
+  }
+
+  /**
+   * @param {number} at
+   * @returns {Waiting} with bytes of its own
+   */
+  #copy (at) {
+    const length = this.#words[at >>> 2]
+    const body = Buffer.from(this.#bytes.subarray(at + HEAD, at + HEAD + length))
+    return { tag: this.#words[(at >>> 2) + 1] >>> 16, body }
+  }
+}
+
+/**
+ * @param {ArrayBufferView | ArrayBuffer | SharedArrayBuffer} value
+ * @returns {Buffer}
+ */
+function bytesOf (value) {
+  return ArrayBuffer.isView(value)
+    ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+    : Buffer.from(/** @type {ArrayBuffer} */ (value))
+}
+
+module.exports = { Outbox }

@@ -1,0 +1,103 @@
+//! The files beside a queue's segment: bells, and messages too large for the ring. Named after the segment, so that they
+//! can be swept when it is gone.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::shm::Segment;
+
+/// How often a process looks for files that dead processes left, at most.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+const SEGMENT: &str = "interproc.";
+const BESIDE: &str = "interproc-q.";
+
+/// Where the files beside one segment are.
+#[derive(Debug)]
+pub(crate) struct Aux {
+    segment: PathBuf,
+    /// All their names begin so; no other segment's do, not even of the same name.
+    prefix: OsString,
+}
+
+impl Aux {
+    pub(crate) fn of(segment: &Segment) -> Self {
+        let path = segment.path();
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = match file.strip_prefix(SEGMENT) {
+            Some(rest) => format!("{BESIDE}{rest}"),
+            None => format!("{file}.q"),
+        };
+        Self { segment: path.to_owned(), prefix: format!("{name}.{:016x}.", segment.id() >> 64).into() }
+    }
+
+    /// The path of one file.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        let mut file = self.prefix.clone();
+        file.push(name);
+        self.segment.with_file_name(file)
+    }
+
+    fn folder(&self) -> &Path {
+        match self.segment.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+
+    fn remove_all(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(self.folder())? {
+            let entry = entry?;
+            if entry.file_name().as_encoded_bytes().starts_with(self.prefix.as_encoded_bytes()) {
+                remove(&entry.path());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Aux {
+    fn drop(&mut self) {
+        if let Ok(false) = self.segment.try_exists() {
+            // What cannot be removed now is found by a sweep.
+            let _ = self.remove_all();
+        }
+    }
+}
+
+/// Removes the files beside segments that are gone, unless this process did so a few seconds ago.
+pub(crate) fn sweep_now_and_then(near: &Aux) {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    // Held by another thread: it sweeps right now.
+    let Ok(mut last) = LAST.try_lock() else { return };
+    if last.is_none_or(|at| at.elapsed() > SWEEP_INTERVAL) {
+        // Its failure is nobody's concern here.
+        let _ = sweep(near.folder());
+        *last = Some(Instant::now());
+    }
+}
+
+/// Removes the files in `folder` that stand beside a segment that is gone.
+fn sweep(folder: &Path) -> io::Result<()> {
+    let ours = format!("{BESIDE}{}.", rustix::process::geteuid().as_raw());
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| name.starts_with(&ours)) else { continue };
+        // interproc-q.<user>.<hash>.<id>.<what>
+        let parts: Vec<&str> = name.split('.').collect();
+        if let [_, user, hash, _, _] = parts[..]
+            && let Ok(false) = folder.join(format!("{SEGMENT}{user}.{hash}")).try_exists()
+        {
+            remove(&entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Another process may have been faster.
+pub(crate) fn remove(path: &Path) {
+    let _ = std::fs::remove_file(path);
+}

@@ -1,0 +1,197 @@
+//! Where everything is in a queue's segment. Written down for other languages in `docs/queue-layout.md`.
+//!
+//! ```text
+//! 0      words of the whole: magic, shape, tail, free, counters, sets of seats
+//! 512    seats, 128 bytes each
+//! 66048  states, 8 bytes a slot
+//! …      slots, 64 bytes each, from the next multiple of 4096 on
+//! ```
+
+use std::sync::atomic::AtomicU32;
+
+use super::record::{SLOT, START};
+use super::ring::{Corrupt, Ring};
+use super::state::{SEATS, Shape};
+use super::waiters::{WORDS, Waiters};
+use crate::shm::{Participant, Region};
+use crate::sync::{AtomicU64, Ordering};
+
+const MAGIC: u64 = u64::from_le_bytes(*b"ipqueue1");
+
+const AT_MAGIC: usize = 0;
+const AT_SHAPE: usize = 8;
+const AT_TAIL: usize = 64;
+const AT_FREE: usize = 128;
+const AT_RETURNED: usize = 192;
+const AT_RECEIVERS: usize = 256;
+const AT_SENDERS: usize = 320;
+const AT_SUBSCRIBERS: usize = 384;
+const AT_SEATS: usize = 512;
+const AT_STATES: usize = AT_SEATS + SEATS * size_of::<Seat>();
+
+/// Choices that hold for all users of a queue, made by its creator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// A message stays in the queue until its receiver acknowledges it.
+    pub ack: bool,
+    /// Records carry a checksum: the queue is in a file that may be read after a power cut.
+    pub checked: bool,
+    /// What values are encoded with, for openers that do not say. The queue does not look.
+    pub codec: u8,
+}
+
+/// One handle's place in a queue. The first line is for all, the second is the owner's alone (and its JavaScript's).
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Seat {
+    /// Who sits here, see [`occupant`]; 0: free.
+    pub(crate) occupant: AtomicU64,
+    /// How it is woken: 0 not at all, 1 by its bell, 2 by its signal.
+    pub(crate) mode: AtomicU32,
+    /// A futex word, counted up at every wake-up.
+    pub(crate) signal: AtomicU32,
+    /// Which of all bells that this seat ever had; 0: none yet.
+    pub(crate) bell: AtomicU64,
+    /// A subscriber's place in a topic.
+    pub(crate) cursor: AtomicU64,
+    /// Messages sent and received from here, for listings.
+    pub(crate) sent: AtomicU64,
+    pub(crate) received: AtomicU64,
+    rest: [AtomicU64; 2],
+    /// Messages of the present lease that the application has got.
+    pub(crate) mark: AtomicU32,
+    unused: [AtomicU32; 15],
+}
+
+const _: () = assert!(size_of::<Seat>() == 128);
+
+/// How a sleeper wants to be woken.
+pub(crate) const BELL: u32 = 1;
+pub(crate) const SIGNAL: u32 = 2;
+
+/// The word for a taken seat: never 0.
+pub(crate) fn occupant(who: Participant) -> u64 {
+    u64::from(who.generation) << 32 | u64::from(who.slot) << 8 | 1
+}
+
+/// Everything shared of one queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shared<'a> {
+    pub(crate) ring: Ring<'a>,
+    pub(crate) flags: Flags,
+    /// Counts the records that became ready behind readers that had passed them.
+    pub(crate) returned: &'a AtomicU64,
+    /// Seats that wait for messages.
+    pub(crate) receivers: Waiters<'a>,
+    /// Seats that wait for room.
+    pub(crate) senders: Waiters<'a>,
+    /// Seats that a topic's writers wait for.
+    pub(crate) subscribers: Waiters<'a>,
+    pub(crate) seats: &'a [Seat],
+    region: Region<'a>,
+    slots_at: usize,
+}
+
+/// The shape that holds `capacity` bytes of slots. `None` if it is too large.
+pub(crate) fn shape_for(capacity: u64) -> Option<Shape> {
+    let slots = capacity.div_ceil(SLOT as u64).max(8).checked_next_power_of_two()?;
+    Shape::new(slots.trailing_zeros())
+}
+
+/// Bytes of a segment's data for a queue of that shape.
+pub(crate) fn size_for(shape: Shape) -> u64 {
+    slots_at(shape) as u64 + u64::from(shape.slots()) * SLOT as u64
+}
+
+fn slots_at(shape: Shape) -> usize {
+    (AT_STATES + shape.slots() as usize * size_of::<u64>()).next_multiple_of(4096)
+}
+
+/// Fills a new segment's data, all zero so far.
+pub(crate) fn init(region: Region<'_>, shape: Shape, flags: Flags) -> Result<(), Corrupt> {
+    let choices = u64::from(flags.ack) | u64::from(flags.checked) << 1 | u64::from(flags.codec) << 8;
+    word(region, AT_SHAPE)?.store(u64::from(shape.slots().trailing_zeros()) | choices << 32, Ordering::Relaxed);
+    word(region, AT_MAGIC)?.store(MAGIC, Ordering::Relaxed);
+    Shared::attach(region)?.ring.init();
+    Ok(())
+}
+
+impl<'a> Shared<'a> {
+    /// Finds everything, and proves that it lies inside.
+    pub(crate) fn attach(region: Region<'a>) -> Result<Self, Corrupt> {
+        if word(region, AT_MAGIC)?.load(Ordering::Relaxed) != MAGIC {
+            return Err(Corrupt);
+        }
+        let packed = word(region, AT_SHAPE)?.load(Ordering::Relaxed);
+        let shape = u32::try_from(packed & 0xffff_ffff).ok().and_then(Shape::new).ok_or(Corrupt)?;
+        if size_for(shape) > region.len() as u64 {
+            return Err(Corrupt);
+        }
+        let [.., codec, choices] = u32::try_from(packed >> 32).map_err(|_| Corrupt)?.to_be_bytes();
+        let flags = Flags { ack: choices & 1 != 0, checked: choices & 2 != 0, codec };
+        let states = words(region, AT_STATES, shape.slots() as usize)?;
+        let ring = Ring { shape, tail: word(region, AT_TAIL)?, free: word(region, AT_FREE)?, states };
+        let set = |at| words(region, at, WORDS).map(|words| Waiters { words });
+        Ok(Self {
+            ring,
+            flags,
+            returned: word(region, AT_RETURNED)?,
+            receivers: set(AT_RECEIVERS)?,
+            senders: set(AT_SENDERS)?,
+            subscribers: set(AT_SUBSCRIBERS)?,
+            seats: seats(region)?,
+            region,
+            slots_at: slots_at(shape),
+        })
+    }
+
+    /// Writes into a record, `offset` bytes from its begin.
+    pub(crate) fn write(&self, position: u64, offset: usize, bytes: &[u8]) -> Result<(), Corrupt> {
+        self.region.copy_in(self.address(position) + offset, bytes).ok_or(Corrupt)
+    }
+
+    /// Writes a record's `start` and `base` at once: who dies here has written both or none.
+    pub(crate) fn write_start(&self, position: u64, start: u32, base: u32) -> Result<(), Corrupt> {
+        let word = self.region.atomic_u64(self.address(position) + START).ok_or(Corrupt)?;
+        word.store(u64::from_le(u64::from(start) | u64::from(base) << 32), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Reads from a record, `offset` bytes from its begin.
+    pub(crate) fn read(&self, position: u64, offset: usize, bytes: &mut [u8]) -> Result<(), Corrupt> {
+        self.region.copy_out(self.address(position) + offset, bytes).ok_or(Corrupt)
+    }
+
+    /// The slots as one stretch of memory: begin and bytes. For reading in place.
+    pub(crate) fn slots(&self) -> (*mut u8, usize) {
+        let length = self.ring.shape.slots() as usize * SLOT;
+        // `attach` proved that it lies inside.
+        (self.region.as_ptr().wrapping_add(self.slots_at), length)
+    }
+
+    /// Where a record's bytes are among the slots.
+    pub(crate) fn place(&self, position: u64) -> usize {
+        self.ring.shape.index(position) * SLOT
+    }
+
+    fn address(&self, position: u64) -> usize {
+        self.slots_at + self.place(position)
+    }
+}
+
+fn word(region: Region<'_>, at: usize) -> Result<&AtomicU64, Corrupt> {
+    region.atomic_u64(at).ok_or(Corrupt)
+}
+
+fn words(region: Region<'_>, at: usize, count: usize) -> Result<&[AtomicU64], Corrupt> {
+    let first = std::ptr::from_ref(word(region, at)?);
+    count.checked_sub(1).and_then(|last| region.atomic_u64(at + last * 8)).ok_or(Corrupt)?;
+    // SAFETY: first and last lie aligned inside the region, so all between do; any bits are integers.
+    Ok(unsafe { std::slice::from_raw_parts(first, count) })
+}
+
+fn seats(region: Region<'_>) -> Result<&[Seat], Corrupt> {
+    let all = words(region, AT_SEATS, SEATS * size_of::<Seat>() / 8)?;
+    // SAFETY: the same memory, aligned to 8 as a seat is; a seat is nothing but atomics.
+    Ok(unsafe { std::slice::from_raw_parts(all.as_ptr().cast(), SEATS) })
+}

@@ -1,0 +1,67 @@
+//! Queues in shared memory: many senders, many receivers, at memory speed, and not to be stopped by `kill -9`.
+//!
+//! [`Work`]: each message goes to one receiver. All state is in one [`Segment`](crate::shm::Segment); nobody is its master.
+//! A message is *in the queue* from the moment that its sender's call returns, whatever becomes of the sender. Who died is
+//! told by the kernel, never by a clock, so a stopped process is never robbed.
+//!
+//! The protocol is in `ring` and `state`, model-checked with loom; the byte layout is in `docs/queue-layout.md`.
+
+/// A place where the tests kill the process.
+macro_rules! crash_point {
+    ($name:literal) => {
+        #[cfg(all(test, not(interproc_loom)))]
+        crate::queue::crash::here($name);
+    };
+}
+
+mod ring;
+mod state;
+mod waiters;
+
+#[cfg(not(interproc_loom))]
+mod aux;
+#[cfg(not(interproc_loom))]
+mod bell;
+#[cfg(all(test, not(interproc_loom)))]
+mod crash;
+#[cfg(not(interproc_loom))]
+mod error;
+#[cfg(not(interproc_loom))]
+mod layout;
+#[cfg(not(interproc_loom))]
+mod member;
+#[cfg(not(interproc_loom))]
+mod part;
+mod record;
+#[cfg(not(interproc_loom))]
+mod sys_unix;
+#[cfg(not(interproc_loom))]
+mod work;
+
+#[cfg(not(interproc_loom))]
+pub use bell::Bell;
+#[cfg(not(interproc_loom))]
+pub use error::{JoinError, SendError};
+#[cfg(not(interproc_loom))]
+pub use layout::Flags;
+#[cfg(not(interproc_loom))]
+pub use member::{New, SLICE, Stats};
+#[cfg(not(interproc_loom))]
+pub use part::{PART, Part};
+pub use ring::Corrupt;
+#[cfg(not(interproc_loom))]
+pub use work::{Delivery, Work};
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is in the queue.
+    Yes,
+    /// There is no room now.
+    Full,
+    /// It does not fit the ring, ever.
+    TooLarge,
+}
+
+#[cfg(all(test, not(interproc_loom)))]
+mod tests;

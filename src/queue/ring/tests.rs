@@ -1,0 +1,369 @@
+//! Models of the ring: every interleaving of a few threads (`npm run loom`), and long random histories of one.
+
+#[cfg(interproc_loom)]
+mod models {
+    use crate::queue::ring::{Claim, Ring};
+    use crate::queue::state::{Shape, Status, pack_free};
+    use crate::queue::waiters::Waiters;
+    use crate::sync::{AtomicU64, Ordering};
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// A ring, and one cell per slot that is only touched with the ring's permission: loom reports any overlap.
+    struct Memory {
+        tail: AtomicU64,
+        free: AtomicU64,
+        states: Vec<AtomicU64>,
+        slots: Vec<UnsafeCell<u64>>,
+        armed: Vec<AtomicU64>,
+        rung: AtomicU64,
+        shape: Shape,
+    }
+
+    impl Memory {
+        fn new(bits: u32) -> Arc<Self> {
+            let shape = Shape::new(bits).unwrap();
+            let count = shape.slots() as usize;
+            let memory = Self {
+                tail: AtomicU64::new(shape.origin()),
+                free: AtomicU64::new(pack_free(shape.origin(), 0)),
+                states: (0..count).map(|_| AtomicU64::new(0)).collect(),
+                slots: (0..count).map(|_| UnsafeCell::new(0)).collect(),
+                armed: vec![AtomicU64::new(0)],
+                rung: AtomicU64::new(0),
+                shape,
+            };
+            Arc::new(memory)
+        }
+
+        fn ring(&self) -> Ring<'_> {
+            Ring { shape: self.shape, tail: &self.tail, free: &self.free, states: &self.states }
+        }
+
+        fn waiters(&self) -> Waiters<'_> {
+            Waiters { words: &self.armed }
+        }
+
+        fn claim(&self, slots: u32, owner: u16) -> Option<u64> {
+            match self.ring().claim(slots, owner, &mut self.shape.origin()).unwrap() {
+                Claim::At(position) => Some(position),
+                Claim::Full => None,
+            }
+        }
+
+        fn write(&self, position: u64, slots: u32, value: u64) {
+            for slot in 0..slots as usize {
+                // SAFETY: the claim is ours.
+                self.slots[self.shape.index(position) + slot].with_mut(|cell| unsafe { *cell = value });
+            }
+        }
+
+        fn send(&self, slots: u32, owner: u16, value: u64) -> bool {
+            let Some(position) = self.claim(slots, owner) else { return false };
+            self.write(position, slots, value);
+            self.ring().commit(position, slots, owner);
+            true
+        }
+
+        /// Takes all that is ready from `from` on.
+        fn receive(&self, owner: u16) -> Vec<u64> {
+            let ring = self.ring();
+            let (mut found, mut ready) = (Vec::new(), Vec::new());
+            ring.walk(ring.free(), |record| {
+                if matches!(record.state.status, Status::Ready | Status::Again) {
+                    ready.push(record);
+                }
+                true
+            })
+            .unwrap();
+            for record in ready {
+                let Some(record) = ring.settle(record, owner, Status::Reading) else { continue };
+                // SAFETY: the lease is ours.
+                found.push(self.slots[self.shape.index(record.position)].with(|cell| unsafe { *cell }));
+                ring.settle(record, owner, Status::Done).unwrap();
+            }
+            ring.reclaim(|record| matches!(record.state.status, Status::Done | Status::Aborted)).unwrap();
+            found
+        }
+    }
+
+    fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(preemptions);
+        builder.check(check);
+    }
+
+    #[test]
+    fn loom_two_senders_one_receiver() {
+        model(3, || {
+            let memory = Memory::new(1);
+            let senders: Vec<_> = (1..=2)
+                .map(|owner| {
+                    let memory = Arc::clone(&memory);
+                    thread::spawn(move || assert!(memory.send(1, owner, u64::from(owner))))
+                })
+                .collect();
+            let mut found = memory.receive(3);
+            senders.into_iter().for_each(|sender| sender.join().unwrap());
+            found.extend(memory.receive(3));
+            found.sort_unstable();
+            assert_eq!(found, [1, 2]);
+        });
+    }
+
+    #[test]
+    fn loom_two_receivers_never_share_a_message() {
+        model(3, || {
+            let memory = Memory::new(1);
+            assert!(memory.send(1, 1, 7));
+            assert!(memory.send(1, 1, 8));
+            let other = Arc::clone(&memory);
+            let receiver = thread::spawn(move || other.receive(2));
+            let mut found = memory.receive(3);
+            found.extend(receiver.join().unwrap());
+            found.sort_unstable();
+            assert_eq!(found, [7, 8]);
+        });
+    }
+
+    #[test]
+    fn loom_slots_are_used_again_only_when_read() {
+        model(3, || {
+            let memory = Memory::new(1);
+            assert!(memory.send(2, 1, 1));
+            let other = Arc::clone(&memory);
+            let receiver = thread::spawn(move || other.receive(2));
+            // Overwrites the slots as soon as they are free.
+            let sent = memory.send(1, 1, 2);
+            let mut found = receiver.join().unwrap();
+            found.extend(memory.receive(2));
+            assert_eq!(found.len(), 1 + usize::from(sent));
+            assert_eq!(found[0], 1);
+        });
+    }
+
+    #[test]
+    fn loom_a_filler_at_the_end_does_not_confuse() {
+        model(2, || {
+            let memory = Memory::new(2);
+            assert!(memory.send(3, 1, 1));
+            assert_eq!(memory.receive(2), [1]);
+            let other = Arc::clone(&memory);
+            // Two slots do not fit behind the three: one goes waste.
+            let sender = thread::spawn(move || other.send(2, 1, 2));
+            let second = memory.send(1, 3, 3);
+            let first = sender.join().unwrap();
+            let mut found = memory.receive(2);
+            found.sort_unstable();
+            let expected: Vec<u64> =
+                [(first, 2), (second, 3)].iter().filter(|sent| sent.0).map(|sent| sent.1).collect();
+            assert_eq!(found, expected);
+            assert!(second);
+        });
+    }
+
+    #[test]
+    fn loom_a_dead_writer_is_passed_by_and_settled_once() {
+        model(3, || {
+            let memory = Memory::new(2);
+            // Died between its claim and the rest, even before the tail moved.
+            let dead = memory.claim(1, 9).unwrap();
+            memory.tail.store(dead, Ordering::Relaxed);
+            let other = Arc::clone(&memory);
+            let sender = thread::spawn(move || assert!(other.send(1, 1, 5)));
+            let settle = move |memory: &Memory| {
+                let ring = memory.ring();
+                let record = ring.at(dead).unwrap().unwrap();
+                record.state.status == Status::Writing && ring.settle(record, 9, Status::Aborted).is_some()
+            };
+            let other = Arc::clone(&memory);
+            let second = thread::spawn(move || settle(&other));
+            let first = settle(&memory);
+            assert!(first ^ second.join().unwrap());
+            sender.join().unwrap();
+            assert_eq!(memory.receive(2), [5]);
+            assert_eq!(memory.ring().free(), memory.ring().tail());
+        });
+    }
+
+    #[test]
+    fn loom_no_wakeup_is_lost() {
+        model(3, || {
+            let memory = Memory::new(1);
+            let other = Arc::clone(&memory);
+            let sender = thread::spawn(move || {
+                assert!(other.send(1, 1, 1));
+                if let Some(seat) = other.waiters().pick(0) {
+                    assert_eq!(seat, 2);
+                    other.rung.store(1, Ordering::Release);
+                }
+            });
+            memory.waiters().arm(2);
+            let found = memory.receive(2);
+            sender.join().unwrap();
+            // It saw the message after it had armed itself, or it was rung for.
+            assert!(!found.is_empty() || memory.rung.load(Ordering::Acquire) == 1);
+        });
+    }
+
+    #[test]
+    fn loom_one_of_two_sleepers_is_woken() {
+        model(3, || {
+            let memory = Memory::new(1);
+            memory.waiters().arm(2);
+            memory.waiters().arm(3);
+            let others: Vec<_> = (0..2)
+                .map(|_| {
+                    let memory = Arc::clone(&memory);
+                    thread::spawn(move || memory.waiters().pick(2).unwrap())
+                })
+                .collect();
+            let mut woken: Vec<_> = others.into_iter().map(|other| other.join().unwrap()).collect();
+            woken.sort_unstable();
+            assert_eq!(woken, [2, 3]);
+        });
+    }
+}
+
+#[cfg(not(interproc_loom))]
+mod histories {
+    use std::collections::VecDeque;
+
+    use crate::queue::ring::{Claim, Ring};
+    use crate::queue::state::{POSITION_MASK, Shape, Status, distance, pack_free};
+    use crate::sync::AtomicU64;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Claim(u32),
+        Commit(usize),
+        Die(usize),
+        Take(usize),
+        Finish(usize),
+        Return(usize),
+        Reclaim,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            3 => (1u32..=4).prop_map(Step::Claim),
+            3 => any::<usize>().prop_map(Step::Commit),
+            1 => any::<usize>().prop_map(Step::Die),
+            3 => any::<usize>().prop_map(Step::Take),
+            3 => any::<usize>().prop_map(Step::Finish),
+            1 => any::<usize>().prop_map(Step::Return),
+            2 => Just(Step::Reclaim),
+        ];
+        prop::collection::vec(step, 1..400)
+    }
+
+    fn pick<T>(from: &mut Vec<T>, index: usize) -> Option<T> {
+        if from.is_empty() { None } else { Some(from.swap_remove(index % from.len())) }
+    }
+
+    proptest! {
+        /// Against a model that is a plain list: nothing is lost, doubled or overlaid, across the wrap of positions too.
+        #[test]
+        fn a_ring_is_what_its_history_says(steps in steps(), bits in 2u32..=5, wrap: bool) {
+            let shape = Shape::new(bits).unwrap();
+            let count = shape.slots() as usize;
+            let origin = if wrap { (POSITION_MASK - 40) & !(u64::from(shape.slots()) - 1) } else { shape.origin() };
+            let (tail, free) = (AtomicU64::new(origin), AtomicU64::new(pack_free(origin, 0)));
+            let before = shape.lap(origin.wrapping_sub(u64::from(shape.slots())));
+            let past = shape.pack(crate::queue::state::State { lap: before, slots: 1, owner: 0, status: Status::Done });
+            let states: Vec<AtomicU64> = (0..count).map(|_| AtomicU64::new(past)).collect();
+            let ring = Ring { shape, tail: &tail, free: &free, states: &states };
+            let mut owners: Vec<Option<u64>> = vec![None; count];
+            let (mut writing, mut ready, mut reading, mut seen) = (Vec::new(), VecDeque::new(), Vec::new(), origin);
+            for step in steps {
+                match step {
+                    Step::Claim(slots) => {
+                        if let Claim::At(position) = ring.claim(slots, 3, &mut seen).unwrap() {
+                            for slot in 0..slots as usize {
+                                let place = &mut owners[shape.index(position) + slot];
+                                prop_assert_eq!(*place, None, "slots in use were given away");
+                                *place = Some(position);
+                            }
+                            writing.push((position, slots));
+                        }
+                    }
+                    Step::Commit(index) => {
+                        if let Some((position, slots)) = pick(&mut writing, index) {
+                            ring.commit(position, slots, 3);
+                            ready.push_back((position, slots));
+                        }
+                    }
+                    Step::Die(index) => {
+                        if let Some((position, slots)) = pick(&mut writing, index) {
+                            let record = ring.at(position).unwrap().unwrap();
+                            prop_assert!(ring.settle(record, 3, Status::Aborted).is_some());
+                            owners.iter_mut().skip(shape.index(position)).take(slots as usize).for_each(|owner| *owner = None);
+                        }
+                    }
+                    Step::Take(index) => {
+                        let mut list: Vec<_> = ready.drain(..).collect();
+                        if let Some((position, slots)) = pick(&mut list, index) {
+                            let record = ring.at(position).unwrap().unwrap();
+                            prop_assert_eq!(record.state.slots, slots);
+                            reading.push((ring.settle(record, 5, Status::Reading).unwrap(), slots));
+                            prop_assert!(ring.settle(record, 6, Status::Reading).is_none(), "one message, two receivers");
+                        }
+                        ready = list.into();
+                    }
+                    Step::Finish(index) => {
+                        if let Some((record, slots)) = pick(&mut reading, index) {
+                            prop_assert!(ring.settle(record, 5, Status::Done).is_some());
+                            owners.iter_mut().skip(shape.index(record.position)).take(slots as usize).for_each(|owner| *owner = None);
+                        }
+                    }
+                    Step::Return(index) => {
+                        if let Some((record, slots)) = pick(&mut reading, index) {
+                            prop_assert!(ring.settle(record, 5, Status::Again).is_some());
+                            ready.push_back((record.position, slots));
+                        }
+                    }
+                    Step::Reclaim => {
+                        ring.reclaim(|record| matches!(record.state.status, Status::Done | Status::Aborted)).unwrap();
+                    }
+                }
+                let mut found = Vec::new();
+                ring.walk(ring.free(), |record| {
+                    if matches!(record.state.status, Status::Ready | Status::Again) {
+                        found.push((record.position, record.state.slots));
+                    }
+                    true
+                }).unwrap();
+                let mut expected: Vec<_> = ready.iter().copied().collect();
+                expected.sort_by_key(|(position, _)| distance(origin, *position));
+                prop_assert_eq!(found, expected);
+            }
+        }
+
+        /// Any words at all: an answer or an error, and never more work than the ring has slots.
+        #[test]
+        fn damaged_words_are_an_error_at_worst(
+            words in prop::collection::vec(any::<u64>(), 16),
+            small in prop::collection::vec(0u64..1 << 20, 16),
+            choose in prop::collection::vec(any::<bool>(), 16),
+            tail: u64, free: u64, slots in 1u32..=4, near: bool,
+        ) {
+            let shape = Shape::new(4).unwrap();
+            let states: Vec<AtomicU64> = (0..16).map(|i| AtomicU64::new(if choose[i] { words[i] } else { small[i] })).collect();
+            let (tail, free) = if near { (tail % 64, pack_free(free % 64, 0)) } else { (tail, free) };
+            let (tail, free) = (AtomicU64::new(tail), AtomicU64::new(free));
+            let ring = Ring { shape, tail: &tail, free: &free, states: &states };
+            let mut steps = 0;
+            let _ = ring.walk(ring.free(), |_| { steps += 1; true });
+            prop_assert!(steps <= 16);
+            let _ = ring.reclaim(|_| true);
+            for _ in 0..20 {
+                if let Ok(Claim::At(position)) = ring.claim(slots, 1, &mut ring.free()) {
+                    prop_assert!(shape.index(position) + slots as usize <= 16);
+                    ring.commit(position, slots, 1);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+// Queues in shared memory.
+
+import { EventEmitter } from 'node:events'
+
+/** How values become messages. Bytes and strings travel as they are, unless the codec is one of your own. */
+export type QueueCodec = 'json' | 'v8' | 'msgpack' | {
+  /** Bytes, or a string. */
+  encode (value: any): Uint8Array | string
+  /** The bytes are the receiver's own copy. */
+  decode (bytes: Buffer): any
+}
+
+export interface QueueOptions {
+  /** Bytes for messages, of a queue that is created; rounded up to a power of two. 512 to 64 GiB, default 4 MiB. Larger messages go beside it. */
+  capacity?: number
+  /** How values are encoded. Default: what the queue was created with, `json` for a new one. */
+  codec?: QueueCodec
+  /**
+   * A message stays in the queue until its receiver acknowledges it; if that dies before, another gets it. The same for all users of a queue.
+   * Default `false`.
+   */
+  ack?: boolean
+  /** Whether a new queue stays when its last user leaves, until `interproc rm` or a reboot. Default `false`. */
+  persistent?: boolean
+  /** A file instead of a name: it stays, also over a reboot. */
+  path?: string
+  /** `false`: only open a queue that is there. Default `true`. */
+  create?: boolean
+}
+
+export interface WaitOptions {
+  signal?: AbortSignal
+}
+
+export interface TimeoutOptions {
+  /** Milliseconds. Default: for ever. */
+  timeout?: number
+}
+
+/** A message of a queue with `ack: true`. */
+export interface QueueMessage<T = any> {
+  /** What was sent. */
+  readonly data: T
+  /** Whether a receiver had it before, and died or released it. */
+  readonly redelivered: boolean
+  /** It is dealt with. `false` if it was acknowledged or released before, or the queue is closed. */
+  ack (): boolean
+  /** Back into the queue, for any receiver. */
+  release (): boolean
+}
+
+/** A message in place, in the queue's own memory. Valid during the callback of `drain` only. */
+export interface QueueView {
+  readonly length: number
+  readonly byteLength: number
+  /** A copy. */
+  toBuffer (): Buffer
+  /** What was sent. */
+  value (): any
+  toString (): string
+  /** A Buffer over the queue's memory: other messages will be there after the callback. */
+  subarray (start?: number, end?: number): Buffer
+  copy (target: Uint8Array, targetStart?: number): number
+  getUint8 (at: number): number
+  getInt8 (at: number): number
+  getUint16 (at: number, littleEndian?: boolean): number
+  getInt16 (at: number, littleEndian?: boolean): number
+  getUint32 (at: number, littleEndian?: boolean): number
+  getInt32 (at: number, littleEndian?: boolean): number
+  getFloat32 (at: number, littleEndian?: boolean): number
+  getFloat64 (at: number, littleEndian?: boolean): number
+  getBigUint64 (at: number, littleEndian?: boolean): bigint
+  getBigInt64 (at: number, littleEndian?: boolean): bigint
+}
+
+export interface QueueStats {
+  /** Bytes for messages and their heads. */
+  capacity: number
+  /** Bytes of them that are in use. */
+  used: number
+  /** Messages sent and received by the handles that are open now. */
+  sent: number
+  received: number
+}
+
+/**
+ * A work queue in shared memory: many senders, many receivers, in any processes and threads of this user; each message goes to one receiver.
+ * With `ack: true` receivers get a {@link QueueMessage}, else what was sent.
+ */
+export class Queue<T = any> extends EventEmitter implements AsyncIterable<T> {
+  /** Opens the queue of that name or ticket, or creates it. */
+  constructor (name?: string, options?: QueueOptions)
+  /** A queue without a name, or in a file. */
+  constructor (options: QueueOptions)
+
+  /** The name it was created with, or `null`. */
+  readonly name: string | null
+  /** What opens exactly this queue in another process or thread. `null` for one in a file. */
+  readonly ticket: string | null
+  readonly closed: boolean
+
+  /** Waits while the queue is full. When the promise is fulfilled the message is in the queue, whatever becomes of this process. */
+  send (value: any, options?: WaitOptions): Promise<void>
+  /** `false`: the queue is full. */
+  trySend (value: any): boolean
+  /** All, in order and in batches. */
+  sendMany (values: Iterable<any>, options?: WaitOptions): Promise<void>
+  /** Blocks the thread while the queue is full. `false`: it was full until the timeout. */
+  sendSync (value: any, options?: TimeoutOptions): boolean
+
+  receive (options?: WaitOptions): Promise<T>
+  /** `undefined`: there is none now. */
+  tryReceive (): T | undefined
+  /** All that are there, up to `most` (default and limit: 1024); waits for the first. */
+  receiveMany (most?: number, options?: WaitOptions): Promise<T[]>
+  /** Blocks the thread. `spin`: microseconds of looking before it sleeps, default 20. `undefined`: none came before the timeout. */
+  receiveSync (options?: TimeoutOptions & { spin?: number }): T | undefined
+  [Symbol.asyncIterator] (): AsyncIterableIterator<T>
+
+  /** Calls `each` for every message that is there, in place. Gives their number. */
+  drain (each: (view: QueueView) => void, options?: { max?: number }): number
+  /** As `message.ack()`. */
+  ack (message: QueueMessage): boolean
+
+  stats (): QueueStats
+  /** What waits is rejected with ERR_QUEUE_CLOSED, loops end. Messages stay for the others. */
+  close (): void
+  [Symbol.asyncDispose] (): Promise<void>
+  ref (): this
+  unref (): this
+
+  on (event: 'message', listener: (message: T) => void): this
+  on (event: 'error', listener: (error: Error) => void): this
+  on (event: 'close', listener: () => void): this
+  on (event: string | symbol, listener: (...args: any[]) => void): this
+}
