@@ -196,4 +196,4 @@ class Inbox {
   }
 }
 
-module.exports = { Inbox, NOTHING }
+module.exports = { Inbox, NOTHING, ROW }

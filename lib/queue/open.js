@@ -12,21 +12,22 @@ const CAPACITY = 4 * 1024 * 1024
 const MOST = 64 * 1024 ** 3
 
 /**
- * Opens a queue, or makes it where there is none.
+ * Opens a queue or topic, or makes it where there is none.
+ * @param {'openQueue'} kind
  * @param {any} name
  * @param {any} options
  * @param {() => void} onWake
  */
-function open (name, options, onWake) {
+function open (kind, name, options, onWake) {
   if (typeof name === 'object' && name !== null && options === undefined) [name, options] = [undefined, name]
   const { ack, capacity, codec, create, path, persistent } = checked(name, options ?? {})
-  if (native.openQueue === undefined) {
+  if (native[kind] === undefined) {
     throw new ERR_NOT_SUPPORTED('A shared queue', 'it needs file locks that end with their process (OFD locks)')
   }
   const own = codecOf(codec ?? 'json')
   let handle
   try {
-    handle = native.openQueue({ place: name, path, capacity: create ? capacity : 0, persistent, ack: ack ?? false, codec: own.tag }, onWake)
+    handle = native[kind]({ place: name, path, capacity: create ? capacity : 0, persistent, ack: ack ?? false, codec: own.tag }, onWake)
   } catch (error) {
     throw openError(error, name ?? path, capacity)
   }

@@ -1,6 +1,10 @@
 'use strict'
 
 const { AbortError, ERR_QUEUE_CLOSED, ERR_QUEUE_FULL } = require('../errors')
+const { validateAbortSignal, validateObject } = require('../validate')
+
+/** Messages in one go, before the event loop gets its turn. */
+const BURST = 1024
 
 /** Calls that may wait at one handle, for messages and for room each. More is a program that does not wait for its promises. */
 const MOST = 65_536
@@ -97,4 +101,17 @@ class Waiting {
   }
 }
 
-module.exports = { Waiting }
+/**
+ * @param {any} options
+ * @returns {AbortSignal | undefined}
+ */
+function signalOf (options) {
+  if (options === undefined) return undefined
+  validateObject(options, 'options')
+  const { signal } = options
+  validateAbortSignal(signal, 'options.signal')
+  if (signal?.aborted) throw new AbortError(undefined, { cause: signal.reason })
+  return signal
+}
+
+module.exports = { BURST, Waiting, signalOf }

@@ -1,0 +1,191 @@
+'use strict'
+
+const { EventEmitter } = require('node:events')
+const { callError } = require('./errors')
+const { NOTHING } = require('./receiver')
+const { BURST } = require('./waiting')
+
+/** Endpoints that wait for something: they live on without a reference in the program. */
+const waiting = new Set()
+
+/**
+ * What queues, topics and subscriptions have in common: waiting in the event loop, 'message' listeners, what keeps the process
+ * alive, and the end.
+ */
+class Endpoint extends EventEmitter {
+  /** @type {import('../binding').QueueHandle | undefined} */
+  #handle
+  /** @type {InstanceType<typeof import('./sender').Sender> | undefined} */
+  #sender
+  /** @type {InstanceType<typeof import('./receiver').Receiver> | undefined} */
+  #receiver
+  #listening = false
+  #pumping = false
+  #armed = { messages: false, room: false }
+  #referenced = true
+  #closed = false
+
+  /** Whether it was closed. */
+  get closed () { return this.#closed }
+
+  /** Leaves. What waits is rejected with ERR_QUEUE_CLOSED, loops end. */
+  close () {
+    if (this.#closed) return
+    this.#closed = true
+    try {
+      this.#receiver?.close()
+    } finally {
+      this.#listening = false
+      waiting.delete(this)
+      this.#handle?.close()
+      this.#receiver?.closed()
+      this.#sender?.close()
+      this.emit('close')
+    }
+  }
+
+  [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')] () {
+    this.close()
+    return Promise.resolve()
+  }
+
+  /** What it waits for keeps the process alive (so it is at first). */
+  ref () {
+    this.#referenced = true
+    this.update()
+    return this
+  }
+
+  /** What it waits for does not keep the process alive. */
+  unref () {
+    this.#referenced = false
+    this.update()
+    return this
+  }
+
+  /** @override @type {(event: string | symbol, listener: (...args: any[]) => void) => this} */
+  on (event, listener) {
+    super.on(event, listener)
+    return this.#listened(event)
+  }
+
+  /** @override @type {(event: string | symbol, listener: (...args: any[]) => void) => this} */
+  addListener (event, listener) { return this.on(event, listener) }
+
+  /** @override @type {(event: string | symbol, listener: (...args: any[]) => void) => this} */
+  prependListener (event, listener) {
+    super.prependListener(event, listener)
+    return this.#listened(event)
+  }
+
+  /** @override @type {(event: string | symbol, listener: (...args: any[]) => void) => this} */
+  removeListener (event, listener) {
+    super.removeListener(event, listener)
+    return this.#listened(event)
+  }
+
+  /** @override @type {(event: string | symbol, listener: (...args: any[]) => void) => this} */
+  off (event, listener) { return this.removeListener(event, listener) }
+
+  /** @override @type {(event?: string | symbol) => this} */
+  removeAllListeners (event) {
+    super.removeAllListeners(event)
+    return this.#listened('message')
+  }
+
+  /**
+   * For the classes on top: what it is made of.
+   * @protected
+   * @param {import('../binding').QueueHandle} handle
+   * @param {InstanceType<typeof import('./sender').Sender>} [sender]
+   * @param {InstanceType<typeof import('./receiver').Receiver>} [receiver]
+   */
+  begin (handle, sender, receiver) {
+    this.#handle = handle
+    this.#sender = sender
+    this.#receiver = receiver
+  }
+
+  /**
+   * Something may have come that is waited for.
+   * @protected
+   */
+  serve () {
+    if (this.#closed) return
+    this.#sender?.serve()
+    this.#receiver?.serve()
+    this.#pump()
+    // Who was woken is not armed any more.
+    this.update(true)
+  }
+
+  /**
+   * Arms what is waited for, disarms what is not, and keeps the process alive or lets it go.
+   * @protected
+   */
+  update (again = false) {
+    const handle = this.#handle
+    if (this.#closed || handle === undefined) return
+    const receives = this.#listening || this.#receiver?.waits === true
+    const sends = this.#sender?.waits === true
+    if (receives || sends) waiting.add(this)
+    else waiting.delete(this)
+    handle.hold(this.#referenced && (receives || sends))
+    if (receives !== this.#armed.messages || (receives && again)) this.#arm(handle, receives, false)
+    if (sends !== this.#armed.room || (sends && again)) this.#arm(handle, sends, true)
+  }
+
+  /** @type {(handle: import('../binding').QueueHandle, on: boolean, room: boolean) => void} */
+  #arm (handle, on, room) {
+    this.#armed[room ? 'room' : 'messages'] = on
+    if (!on) return handle.disarm(room)
+    const result = handle.arm(room)
+    if (result < 0) throw callError(result, 'receive')
+    // What came before the bell was listened for does not ring it.
+    if (room) {
+      this.#sender?.serve()
+    } else {
+      this.#receiver?.serve()
+      this.#pump()
+    }
+    this.update()
+  }
+
+  /** @param {string | symbol} event */
+  #listened (event) {
+    if (event !== 'message' || this.#closed || this.#receiver === undefined) return this
+    const listening = this.listenerCount('message') > 0
+    if (listening === this.#listening) return this
+    this.#listening = listening
+    // Not from within `on`: the program goes on to its next line first.
+    if (listening) setImmediate(() => this.serve())
+    else this.update()
+    return this
+  }
+
+  /** Hands messages to the listeners, a burst at a time. */
+  #pump () {
+    const receiver = this.#receiver
+    if (!this.#listening || this.#pumping || receiver === undefined) return
+    this.#pumping = true
+    try {
+      for (let count = 0; count < BURST; count++) {
+        if (!this.#listening || receiver.waits) return
+        let message
+        try {
+          message = receiver.take()
+        } catch (error) {
+          this.emit('error', error)
+          continue
+        }
+        if (message === NOTHING) return
+        this.emit('message', message)
+      }
+      setImmediate(() => this.serve())
+    } finally {
+      this.#pumping = false
+    }
+  }
+}
+
+module.exports = { Endpoint }

@@ -1,0 +1,108 @@
+'use strict'
+
+const { validateNumber, validateObject } = require('../validate')
+const { Outbox } = require('./outbox')
+const { BURST, Waiting, signalOf } = require('./waiting')
+
+/** What a call gives that did not have to wait. */
+const SENT = Promise.resolve()
+
+/** The sending half of a queue or topic. */
+class Sender {
+  #outbox
+  #waiting
+  #burst = 0
+
+  /**
+   * @param {import('../binding').QueueHandle} handle
+   * @param {import('./codec').Codec} codec
+   * @param {() => void} changed called when calls begin and end to wait for room
+   */
+  constructor (handle, codec, changed) {
+    this.#outbox = new Outbox(handle, codec)
+    this.#waiting = new Waiting(changed)
+  }
+
+  /** Do calls wait for room? */
+  get waits () { return this.#waiting.length > 0 }
+
+  /**
+   * @param {any} value
+   * @param {any} [options]
+   * @returns {Promise<void>}
+   */
+  send (value, options) {
+    try {
+      const signal = signalOf(options)
+      if (this.waits) return this.#later(this.#outbox.encode(value), signal)
+      const message = this.#outbox.send(value)
+      return message === undefined ? this.#sent() : this.#later(message, signal)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** @param {any} value */
+  trySend (value) {
+    return !this.waits && this.#outbox.send(value) === undefined
+  }
+
+  /**
+   * @param {Iterable<any>} values
+   * @param {any} [options]
+   * @returns {Promise<void>}
+   */
+  sendMany (values, options) {
+    try {
+      const signal = signalOf(options)
+      const list = Array.isArray(values) ? values : [...values]
+      let first = this.waits ? 0 : this.#outbox.sendMany(list, 0)
+      if (first === list.length) return this.#sent()
+      return this.#waiting.add(() => {
+        first = this.#outbox.sendMany(list, first)
+        return first === list.length ? { value: undefined } : undefined
+      }, signal)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
+   * @param {any} value
+   * @param {any} options
+   */
+  sendSync (value, options = {}) {
+    return this.#outbox.sendSync(value, timeoutOf(options))
+  }
+
+  /** There may be room. */
+  serve () { this.#waiting.serve() }
+
+  close () { this.#waiting.close() }
+
+  /** @type {(message: import('./outbox').Waiting, signal?: AbortSignal) => Promise<void>} */
+  #later (message, signal) {
+    return this.#waiting.add(() => this.#outbox.again(message) ? { value: undefined } : undefined, signal)
+  }
+
+  /** A loop of calls that never wait would keep the event loop from everything else. */
+  #sent () {
+    if (++this.#burst < BURST) return SENT
+    this.#burst = 0
+    return new Promise(resolve => setImmediate(resolve))
+  }
+}
+
+/**
+ * @param {any} options
+ * @returns {number} milliseconds, negative: for ever
+ */
+function timeoutOf (options) {
+  validateObject(options, 'options')
+  const { timeout } = options
+  if (timeout === undefined || timeout === Infinity) return -1
+  validateNumber(timeout, 'options.timeout', 0)
+  return timeout
+}
+
+module.exports = { Sender, timeoutOf }
