@@ -15,7 +15,7 @@ const { stdioArray } = require('./stdio')
 module.exports = { spawn, fork }
 
 /** Lets the child understand what Node does not: the tickets of shared buffers in messages. */
-const REGISTER = path.join(__dirname, '..', 'register.js')
+const PRELOAD = path.join(__dirname, 'preload.js')
 
 /**
  * @param {string} file
@@ -53,7 +53,7 @@ function fork (modulePath, args = [], options) {
   else if (!Array.isArray(options.stdio)) options.stdio = stdioArray(options.silent ? 'pipe' : 'inherit', 'ipc')
   else if (!options.stdio.includes('ipc')) throw new ERR_CHILD_PROCESS_IPC_REQUIRED('options.stdio')
   const normalized = normalizeSpawn(options.execPath, [...execArgv, module, ...args], options)
-  if (options.execPath === process.execPath && process.release.name === 'node') normalized.preload = [...runDeno(), '--require', REGISTER]
+  if (options.execPath === process.execPath && process.release.name === 'node') normalized.preload = [...runDeno(), '--require', PRELOAD]
   return start(normalized)
 }
 
