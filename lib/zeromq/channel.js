@@ -70,7 +70,10 @@ class Channel {
   }
 
   get readable () { return this.#inbox.count > 0 }
-  get writable () { return this.#mayWrite && (this.#room > 0 || this.native.room() > 0) }
+  get writable () {
+    if (this.#room <= 0) this.flush()
+    return this.#mayWrite && (this.#room > 0 || this.native.room() > 0)
+  }
 
   /** @param {number} count receiveHighWaterMark: the engine hears of every half of it */
   set highWaterMark (count) {

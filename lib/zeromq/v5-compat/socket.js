@@ -40,6 +40,7 @@ class Socket extends EventEmitter {
   #sending = false
   #receiving = false
   #paused = false
+  #monitored = false
 
   /** @param {string} type */
   constructor (type) {
@@ -141,7 +142,8 @@ class Socket extends EventEmitter {
     if (interval || count) {
       process.emitWarning('Arguments to monitor() are ignored in compatibility mode; all events are read automatically')
     }
-    monitor(this, this.#socket.events)
+    if (!this.#monitored) monitor(this, this.#socket.events)
+    this.#monitored = true
     return this
   }
 

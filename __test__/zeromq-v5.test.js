@@ -1,0 +1,141 @@
+'use strict'
+
+// The API of versions 4 and 5.
+
+const zmq = require('../lib/zeromq/v5-compat')
+const { zmq: both } = require('../lib')
+const { address, until, delay } = require('./fixtures/zeromq-ends')
+
+/** @type {any[]} */
+let open
+beforeEach(() => { open = [] })
+afterEach(() => open.forEach(socket => socket.close()))
+
+function make (type, options) {
+  const socket = zmq.socket(type, { linger: 0, ...options })
+  open.push(socket)
+  return socket
+}
+
+function pair (first, second, transport = 'tcp') {
+  const [a, b] = [make(first), make(second)]
+  a.bindSync(address(transport))
+  b.connect(a.last_endpoint)
+  return [a, b]
+}
+
+/** Collects what a socket emits as `message`. */
+function messages (socket) {
+  const all = []
+  socket.on('message', (...frames) => all.push(frames.map(String)))
+  return all
+}
+
+test.each(['tcp', 'ipc', 'inproc'])('push and pull over %s', async transport => {
+  const [push, pull] = pair('push', 'pull', transport)
+  const got = messages(pull)
+  push.send('one').send(['two', Buffer.from('frames')])
+  push.send('more', zmq.ZMQ_SNDMORE)
+  push.send(['of', 'it'])
+  await until(() => got.length === 3)
+  expect(got).toEqual([['one'], ['two', 'frames'], ['more', 'of', 'it']])
+})
+
+test('req and rep', async () => {
+  const [rep, req] = pair('rep', 'req')
+  rep.on('message', question => rep.send(`${question}!`))
+  const got = messages(req)
+  req.send('a')
+  await until(() => got.length === 1)
+  req.send('b')
+  await until(() => got.length === 2)
+  expect(got).toEqual([['a!'], ['b!']])
+})
+
+test('router and dealer', async () => {
+  const [router, dealer] = pair('router', 'dealer')
+  router.on('message', (id, text) => router.send([id, `${text} back`]))
+  const got = messages(dealer)
+  dealer.send('hello')
+  await until(() => got.length === 1)
+  expect(got).toEqual([['hello back']])
+})
+
+test('pub and sub, by name of the root', async () => {
+  const pub = both.socket('pub')
+  const sub = both.socket('sub')
+  open.push(pub, sub)
+  pub.bindSync(address('tcp'))
+  const got = messages(sub)
+  sub.subscribe('a').connect(pub.last_endpoint)
+  sub.setsockopt(both.ZMQ_SUBSCRIBE, Buffer.from('b'))
+  await delay(100)
+  for (const topic of ['a', 'b', 'c']) pub.send([topic, 'x'])
+  await until(() => got.length === 2)
+  sub.unsubscribe('a')
+  await delay(100)
+  for (const topic of ['a', 'b']) pub.send([topic, 'y'])
+  await until(() => got.length === 3)
+  expect(got).toEqual([['a', 'x'], ['b', 'x'], ['b', 'y']])
+  expect(() => pub.subscribe('a')).toThrow('Subscriber socket required')
+})
+
+test('callbacks tell when a message is queued, and what went wrong', async () => {
+  const [push, pull] = pair('push', 'pull')
+  await new Promise(resolve => push.send('x', null, resolve))
+  await expect(new Promise((resolve, reject) => pull.send('x', 0, error => error ? reject(error) : resolve()))).rejects.toThrow('Cannot send')
+  const second = make('push')
+  const error = await new Promise(resolve => second.bind(push.last_endpoint, resolve))
+  expect(error).toMatchObject({ code: 'EADDRINUSE' })
+  const told = new Promise(resolve => second.on('error', resolve))
+  second.bind('nonsense')
+  expect(await told).toMatchObject({ code: 'EINVAL' })
+})
+
+test('what does not fit under the mark waits', async () => {
+  const push = make('push')
+  push.connect('tcp://127.0.0.1:48732')
+  for (let i = 0; i < 3000; i++) push.send(String(i))
+  const pull = make('pull')
+  const got = messages(pull)
+  pull.bindSync('tcp://127.0.0.1:48732')
+  await until(() => got.length === 3000)
+  expect(got.every(([text], i) => text === String(i))).toBe(true)
+})
+
+test('a paused socket is silent, and loses nothing', async () => {
+  const [push, pull] = pair('push', 'pull')
+  const got = messages(pull)
+  push.send('one')
+  await until(() => got.length === 1)
+  pull.pause()
+  for (let i = 0; i < 10; i++) push.send(String(i))
+  await delay(50)
+  expect(got.length).toBeLessThanOrEqual(2)
+  pull.resume()
+  await until(() => got.length === 11)
+})
+
+test('a monitor tells of connections', async () => {
+  const [push, pull] = [make('push'), make('pull')]
+  const seen = []
+  for (const event of ['listen', 'accept', 'disconnect', 'close']) push.monitor().on(event, (value, where) => seen.push([event, where]))
+  push.bindSync(address('tcp'))
+  const where = push.last_endpoint
+  pull.connect(where)
+  await until(() => seen.length === 2)
+  pull.close()
+  await until(() => seen.length === 3)
+  expect(seen).toEqual([['listen', where], ['accept', where], ['disconnect', where]])
+})
+
+test('options by their short names and numbers', () => {
+  const dealer = make('dealer', { identity: 'me' })
+  expect(dealer.identity).toBe('me')
+  dealer.setsockopt(zmq.ZMQ_SNDHWM, 5)
+  expect(dealer.getsockopt(zmq.ZMQ_SNDHWM)).toBe(5)
+  expect(dealer.getsockopt('linger')).toBe(0)
+  expect(() => dealer.setsockopt(9999, 1)).toThrow('Unknown option')
+  expect(() => dealer.read()).toThrow('removed')
+  expect(() => zmq.socket('shove')).toThrow('Invalid socket type: shove')
+})
