@@ -97,7 +97,8 @@ describe.each(TRANSPORTS)('over %s', transport => {
 
   test('iterating ends when the socket is closed', async () => {
     const [pull, push] = await pair(transport, zmq.Pull, zmq.Push)
-    setTimeout(() => { push.send('last'); setTimeout(() => pull.close(), 50) }, 10)
+    setTimeout(() => push.send('last'), 10)
+    setTimeout(() => pull.close(), 60)
     const all = []
     for await (const [message] of pull) all.push(String(message))
     expect(all).toEqual(['last'])
