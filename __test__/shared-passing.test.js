@@ -13,9 +13,12 @@ afterAll(() => expect(segmentsNamed()).toEqual([]))
 
 const program = path.join(__dirname, 'fixtures', 'shared-child.js')
 
-/** Forks with Node's own module and gives an `ask` that sends one message and waits for the answer. */
-function startChild (serialization, execArgv = ['--require', register]) {
-  const child = fork(program, { serialization, execArgv })
+const forks = { 'node:child_process': fork, interproc: require('../lib/child_process').fork }
+
+/** Forks and gives an `ask` that sends one message and waits for the answer. */
+function startChild (serialization, by = 'node:child_process') {
+  // Ours preloads it by itself.
+  const child = forks[by](program, { serialization, execArgv: by === 'interproc' ? [] : ['--require', register] })
   return {
     ask: async message => {
       child.send(message)
@@ -29,9 +32,9 @@ function startChild (serialization, execArgv = ['--require', register]) {
   }
 }
 
-describe.each(['json', 'advanced'])('through a fork channel of node:child_process, %s', serialization => {
+describe.each(Object.keys(forks).flatMap(by => [[by, 'json'], [by, 'advanced']]))('through a fork channel of %s, %s', (by, serialization) => {
   let child
-  beforeAll(() => { child = startChild(serialization) })
+  beforeAll(() => { child = startChild(serialization, by) })
   afterAll(() => child.end())
 
   test('a buffer arrives as the same memory, there and back', async () => {

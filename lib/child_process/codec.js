@@ -10,6 +10,7 @@
 
 const { constants: { MAX_STRING_LENGTH } } = require('node:buffer')
 const v8 = require('node:v8')
+const { withTickets } = require('../shared/passing')
 const { ERR_IPC_BAD_MESSAGE } = require('../errors')
 
 /** The longest message that is received, in bytes: what a string can hold. Memory grows with what came, not with what was announced. */
@@ -107,7 +108,6 @@ function parse (line) {
 const VIEW = 0
 const PLAIN = 1
 
-// The name is known to lib/shared/passing.js: in a message, a shared buffer is its ticket.
 class ChildProcessSerializer extends v8.DefaultSerializer {
   /** @param {any} object */
   _writeHostObject (object) {
@@ -136,7 +136,7 @@ function encodeAdvanced (message) {
   const serializer = new ChildProcessSerializer()
   serializer.writeRawBytes(Buffer.alloc(HEADER))
   serializer.writeHeader()
-  serializer.writeValue(message)
+  serializer.writeValue(withTickets(message))
   const bytes = serializer.releaseBuffer()
   bytes.writeUInt32BE(bytes.length - HEADER, 0)
   return bytes

@@ -12,7 +12,7 @@
 const { ChildProcess } = require('node:child_process')
 const { EventEmitter } = require('node:events')
 const { ticketOf } = require('./marker')
-const { withTickets } = require('./with-tickets')
+const { withTickets: copyWithTickets } = require('./with-tickets')
 
 module.exports = { passThroughChannels, sharedBufferExists, revive, withTickets }
 
@@ -181,10 +181,10 @@ function sendOf (prototype) {
  */
 function sending (send) {
   if (typeof send !== 'function' || renewed(send)) return send
-  const uses = { prepare }
+  const uses = { withTickets }
   /** @type {(this: any, ...args: any[]) => any} */
   function wrapped (...args) {
-    args[0] = uses.prepare(args[0])
+    args[0] = uses.withTickets(args[0])
     return Reflect.apply(send, this, args)
   }
   Object.defineProperty(wrapped, kPasses, { value: uses })
@@ -193,9 +193,12 @@ function sending (send) {
   return wrapped
 }
 
-/** @param {any} message */
-function prepare (message) {
-  return used ? withTickets(message) : message
+/**
+ * The message, or a copy of it with a marker in place of each shared buffer.
+ * @param {any} message
+ */
+function withTickets (message) {
+  return used ? copyWithTickets(message) : message
 }
 
 /**
@@ -206,7 +209,7 @@ function prepare (message) {
 function renewed (method) {
   const uses = method[kPasses]
   if (uses === undefined) return false
-  for (const [name, value] of Object.entries({ revive, sending, prepare })) if (name in uses) uses[name] = value
+  for (const [name, value] of Object.entries({ revive, sending, withTickets })) if (name in uses) uses[name] = value
   return true
 }
 

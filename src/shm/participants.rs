@@ -117,10 +117,15 @@ impl<'a> Table<'a> {
         self.joins.load(Ordering::Relaxed)
     }
 
-    /// Gives a place back. The byte lock goes when the file is closed.
+    /// Gives a place back; its byte lock goes by `let_go` or with the file.
     pub(super) fn leave(self, own: Participant) {
         // SYNC: pairs with the Acquire in `state`: who sees FREE sees all that we did before.
         self.record(own.slot).state.store(word(own.generation, FREE), Ordering::Release);
+    }
+
+    /// Drops the lock of a place that was given back.
+    pub(super) fn let_go(self, file: &File, own: Participant) -> io::Result<()> {
+        sys::unlock_byte(file, record_offset(own.slot))
     }
 
     /// Whether `other` is still a user. `false` is final. The kernel is asked, one system call, unless it left in order.

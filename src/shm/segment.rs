@@ -12,7 +12,7 @@ use super::name::Ticket;
 use super::participants::{Dead, Participant, Table, User};
 use super::region::Region;
 use super::registry::{self, FileKey};
-use super::sweep;
+use super::{sweep, sys_unix as sys};
 
 /// A segment that this process uses: mapped, and entered in its table of participants.
 ///
@@ -190,6 +190,9 @@ impl Segment {
             // Whoever is last succeeds. An error leaves the file to the next sweep.
             let _ = sweep::unlink_unused(&self.file, &self.path);
         }
+        // Closing would not be enough: a child between fork and exec has the open file, and its locks, for a moment longer.
+        let _ = self.table().let_go(&self.file, self.own);
+        let _ = sys::release(&self.file);
     }
 
     fn table(&self) -> Table<'_> {

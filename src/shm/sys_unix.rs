@@ -121,6 +121,11 @@ pub(super) fn flock(file: &File, exclusive: bool) -> io::Result<bool> {
     }
 }
 
+/// Drops the lock of the whole file.
+pub(super) fn release(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::flock(file, FlockOperation::NonBlockingUnlock)?)
+}
+
 /// Takes the lock of one byte for this open file, or says `false` if another open file has it. The kernel drops it when the
 /// last descriptor of this open file goes, so also by `kill -9` (open file description lock, fcntl(2)).
 pub(super) fn lock_byte(file: &File, offset: u64) -> io::Result<bool> {
