@@ -1,29 +1,50 @@
-// What a user may and may not write against `SharedBuffer`.
+// What a user may and may not write against interproc/shared.
 
-import { SharedBuffer, type SharedBufferOptions } from 'interproc'
-import { cleanup, list, remove, type SegmentInfo } from 'interproc/shared'
+import { fork } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { SharedBuffer } from 'interproc'
+import * as shared from 'interproc/shared'
 
-const options: SharedBufferOptions = { name: 'jobs', persistent: false }
-const shared: SharedBuffer = SharedBuffer.alloc(1024, options)
-const buffer: Buffer = shared
-const words = new Int32Array(shared.buffer, shared.byteOffset, 4)
-const ticket: string = shared.subarray(0, 16).ticket
-const again: SharedBuffer = SharedBuffer.open(ticket, { readOnly: true })
-const name: string | null = again.name
-const unknown: unknown = shared
-if (SharedBuffer.isSharedBuffer(unknown)) unknown.close()
-const all: SegmentInfo[] = [...list(), ...cleanup()]
-const removed: boolean = remove('jobs', { force: true })
+const buffer: SharedBuffer = SharedBuffer.alloc(1024, { name: 'name', persistent: true })
+const same: typeof shared.SharedBuffer = SharedBuffer
 
+// A Buffer for whoever takes one.
+const plain: Buffer = buffer
+const bytes: Uint8Array = buffer
+createHash('sha256').update(buffer)
+new Int32Array(buffer.buffer, buffer.byteOffset, 4)
+fork('x').send({ buffer })
+
+const slice: SharedBuffer = buffer.subarray(1, 2).slice(0)
+const text: string = buffer.toString('utf8', 0, 5) + buffer.ticket
+const name: string | null = buffer.name
+buffer.close()
+buffer[Symbol.dispose]()
+
+SharedBuffer.alloc(1, 'ff', 'hex', { name: 'x' })
+SharedBuffer.from('text', { name: 'x' })
+SharedBuffer.from('ff', 'hex', { persistent: false })
+SharedBuffer.from([1, 2])
+SharedBuffer.open(buffer.ticket, { readOnly: true })
+SharedBuffer.open({ $interproc: 'SharedBuffer', ticket: buffer.ticket })
+
+for (const { kind, users, health, created } of shared.list()) void [kind, users[0]?.alive, health, created.getTime()]
+const removed: boolean = shared.remove('name', { force: true })
+void shared.cleanup().length
+
+// @ts-expect-error a size is needed
+SharedBuffer.alloc()
+// @ts-expect-error there is no such option
+SharedBuffer.alloc(1, { nmae: 'x' })
+// @ts-expect-error buffers are made by alloc, from and open
+new SharedBuffer(1)
+// @ts-expect-error read-only is an option of open
+SharedBuffer.alloc(1, { readOnly: true })
+// @ts-expect-error the name is fixed
+buffer.name = 'other'
 // @ts-expect-error a size is a number
-SharedBuffer.alloc('1024')
-// @ts-expect-error the option is `readOnly`
-SharedBuffer.open(ticket, { readonly: true })
-// @ts-expect-error a Buffer need not be shared
-const wrong: SharedBuffer = Buffer.alloc(1)
-// @ts-expect-error a ticket is given, not set
-shared.ticket = 'x'
-// @ts-expect-error it is made with alloc, from or open
-void new SharedBuffer(10)
+SharedBuffer.alloc('1')
+// @ts-expect-error neither name nor ticket
+SharedBuffer.open(5)
 
-void [buffer, words, name, all, removed, wrong]
+void [same, plain, bytes, slice, text, name, removed]
