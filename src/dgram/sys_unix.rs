@@ -149,9 +149,8 @@ pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8], parcels: &[Parcel]) -> io::
 
 /// Ends what `connect` began: AF_UNSPEC dissolves the association (connect(2)).
 pub(super) fn disconnect(fd: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: zero is valid for plain integers.
-    let mut nobody = unsafe { std::mem::MaybeUninit::<libc::sockaddr>::zeroed().assume_init() };
-    nobody.sa_family = 0; // AF_UNSPEC
+    // SAFETY: zero is valid for plain integers; as a family it is AF_UNSPEC.
+    let nobody = unsafe { std::mem::MaybeUninit::<libc::sockaddr>::zeroed().assume_init() };
     let size = libc::socklen_t::try_from(size_of::<libc::sockaddr>()).unwrap_or(0);
     // SAFETY: an address of the size that is said.
     match again(|| unsafe { libc::connect(fd.as_raw_fd(), &raw const nobody, size) }) {
