@@ -116,6 +116,17 @@ describe('require and import', () => {
     expect(named.filter(file => !fs.existsSync(path.join(root, file)))).toEqual([])
   })
 
+  test('a room is loaded when it is first used, and stays the same', () => {
+    const program = `
+      const interproc = require('interproc')
+      const rooms = () => [...new Set(Object.keys(require.cache).map(file => /lib.(\\w+)[\\\\/]/.exec(file)?.[1]).filter(Boolean))]
+      const before = rooms()
+      const { Push } = interproc.zmq
+      const after = rooms()
+      console.log(JSON.stringify({ before, zeromq: after.includes('zeromq'), others: after.includes('child_process'), same: interproc.zmq.Push === Push }))`
+    expect(JSON.parse(node(root, ['-e', program]).stdout)).toEqual({ before: [], zeromq: true, others: false, same: true })
+  })
+
   test('Jest itself resolves the package by its name', () => {
     expect(require('interproc')).toBe(require('../lib'))
   })
