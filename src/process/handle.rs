@@ -35,6 +35,8 @@ pub struct Process {
     state: RefCell<State>,
     letters: Cell<Option<Token>>,
     watch: Cell<Option<Token>>,
+    /// The end was seen in an earlier turn.
+    ripe: Cell<bool>,
     hold: Hold,
 }
 
@@ -67,6 +69,7 @@ impl Process {
             state: RefCell::new(State::Starting),
             letters: Cell::new(None),
             watch: Cell::new(None),
+            ripe: Cell::new(false),
             hold: Hold::new(reactor),
         });
         let letters = reactor.enroll(Rc::<Self>::clone(&process))?;
@@ -227,8 +230,11 @@ impl Source for Process {
     fn ready(self: Rc<Self>, readiness: Readiness) {
         if readiness.notified {
             self.announce();
-        } else {
+        } else if self.ripe.replace(true) {
             self.reap();
+        } else if let Some(token) = self.watch.get() {
+            // What the process wrote before its end lies in its pipes, and is read in this turn at the latest.
+            self.reactor.again(token, readiness);
         }
     }
 }
