@@ -20,9 +20,9 @@ async function main () {
   if (!options.self) await prepareAddon(options)
   preparePeers(rows.flatMap(({ ours, peer }) => [ours.module, peer.module]))
   const outcomes = await runRows(rows, options)
-  const met = outcomes.filter(outcome => outcome.met).length
+  const judged = outcomes.filter(({ met }) => met !== undefined)
   console.log(`\n${table(outcomes, { colour: process.stdout.isTTY })}\n`)
-  console.log(`${met} of ${outcomes.length} met. Medians of ${options.rounds} rounds, both sides in turn.`)
+  console.log(`${judged.filter(({ met }) => met).length} of ${judged.length} met. Medians of ${options.rounds} rounds, both sides in turn.`)
   if (busy()) console.log(`The machine was busy (${loadavg()[0].toFixed(1)} processes on ${availableParallelism()} cores): look at the ±.`)
   for (const file of keep(report(outcomes, options), options.json)) console.log(file)
   if (outcomes.some(({ error }) => error !== undefined)) process.exitCode = 1

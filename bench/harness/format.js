@@ -28,6 +28,7 @@ function formatRatio (ratio) {
 /** What the ratio, or ours, should be. */
 function formatTarget ({ target, limit, higherIsBetter, unit }) {
   if (limit !== undefined) return `< ${formatValue(limit, unit)}`
+  if (target === undefined) return ''
   return `${higherIsBetter ? '≥' : '≤'} ${target}x`
 }
 

@@ -19,7 +19,7 @@ const { resolveModule } = require('./modules')
  * @property {boolean} higherIsBetter
  * @property {number} [target]
  * @property {number} [limit]
- * @property {boolean} met
+ * @property {boolean} [met] Undefined where nothing is to be reached
  * @property {[number, number]} oursRange Smallest and largest of the rounds
  * @property {[number, number]} peerRange
  * @property {[number, number]} oursQuartiles Half of the rounds are between these
@@ -70,6 +70,7 @@ async function runSide ({ module, programs, args, times = 1 }, { seconds, gigaby
 
 function isMet ({ ours, ratio, higherIsBetter, target, limit }) {
   if (limit !== undefined) return ours < limit
+  if (target === undefined) return undefined
   const shown = Number(ratio.toPrecision(3)) // as the table prints it: more digits are noise
   return higherIsBetter ? shown >= target : shown <= target
 }

@@ -20,7 +20,7 @@ function measured (outcome) {
     id,
     formatValue(ours, unit), formatSpread(ours, oursQuartiles),
     formatValue(peer, unit), formatSpread(peer, peerQuartiles), peerName,
-    formatRatio(ratio), formatTarget(outcome), met ? 'met' : 'missed'
+    formatRatio(ratio), formatTarget(outcome), met === undefined ? '' : met ? 'met' : 'missed'
   ]
 }
 

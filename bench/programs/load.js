@@ -5,8 +5,8 @@ const { args, result } = require('./program')
 
 const start = performance.now()
 const api = require(process.env.MODULE)
-// What is loaded late would not be seen: the listed exports are touched as a program would that uses them.
-const missing = args.exports.filter(name => !name.split('.').reduce((value, key) => value?.[key], api))
+// What is loaded at its first use is not seen otherwise.
+const missing = args.uses.filter(name => !name.split('.').reduce((value, key) => value?.[key], api))
 const took = performance.now() - start
 
 const addons = Object.keys(require.cache).filter(file => file.endsWith('.node'))

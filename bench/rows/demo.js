@@ -8,7 +8,7 @@ const named = (id, row) => ({ ...row, peer: { ...row.peer, name: row.peer.module
  * What the demo measures: each job beside Node's own way to do it. Not part of the benchmark, where the peer of a row is
  * the best known one.
  *
- * @type {Record<string, Omit<import('./index').Row, 'target'>>}
+ * @type {Record<string, import('./index').Row>}
  */
 module.exports = {
   'child-pipes': named('demo.child-pipes', {

@@ -8,7 +8,7 @@
  * @property {string} title What is measured, for people
  * @property {'msg/s' | 'B/s' | 'op/s' | 's' | 'B'} unit
  * @property {boolean} higherIsBetter
- * @property {number} target The ratio ours / peer to reach: at least this where higher is better, at most this elsewhere
+ * @property {number} [target] The ratio ours / peer to reach: at least this where higher is better, at most this elsewhere
  * @property {number} [limit] The value that ours must stay under, whatever the peer does
  * @property {Side} ours
  * @property {Side} peer
