@@ -10,7 +10,10 @@ const { version } = require('../../package.json')
 /** @typedef {{ summary: string, run: (args: string[]) => number | Promise<number> }} Command */
 /** @type {Record<string, () => Command>} */
 const commands = {
-  build: () => require('./build')
+  build: () => require('./build'),
+  ls: () => require('./ls'),
+  cleanup: () => require('./cleanup'),
+  rm: () => require('./rm')
 }
 
 module.exports = { run }

@@ -1,0 +1,12 @@
+'use strict'
+
+const { cleanup } = require('../shared')
+
+module.exports = { summary: 'remove the shared segments that killed processes left', run }
+
+function run () {
+  const removed = cleanup()
+  const bytes = removed.reduce((sum, { total }) => sum + total, 0)
+  process.stdout.write(`Removed ${removed.length} segment${removed.length === 1 ? '' : 's'}, ${bytes} bytes.\n`)
+  return 0
+}
