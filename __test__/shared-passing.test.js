@@ -32,6 +32,15 @@ function startChild (serialization, by = 'node:child_process') {
   }
 }
 
+test('a child that only requires the package gets the same memory', async () => {
+  const child = fork(path.join(__dirname, 'fixtures', 'shared-plain-child.js'))
+  const buffer = SharedBuffer.alloc(5)
+  child.send({ buffer })
+  expect(await once(child, 'exit', { signal: AbortSignal.timeout(20_000) })).toEqual([0, null])
+  expect(buffer.toString()).toBe('child')
+  buffer.close()
+})
+
 describe.each(Object.keys(forks).flatMap(by => [[by, 'json'], [by, 'advanced']]))('through a fork channel of %s, %s', (by, serialization) => {
   let child
   beforeAll(() => { child = startChild(serialization, by) })

@@ -32,6 +32,9 @@ for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(in
   if (get !== undefined) settleOnUse(name, get)
 }
 
+// A forked child may get shared buffers before it asks for `SharedBuffer`. A parent gets them once it has used this package.
+if (process.channel !== undefined) require('./shared/passing').passThroughChannels()
+
 module.exports = interproc
 
 /**
