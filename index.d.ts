@@ -11,6 +11,12 @@ export {
 
 export { Queue, type QueueOptions, type QueueCodec, type QueueMessage, type QueueView, type QueueStats } from './types/queue'
 
+export {
+  locks, Semaphore, wait, waitAsync, notify,
+  type HeldLock, type Lock, type LockInfo, type LockManager, type LockManagerSnapshot, type LockMode, type LockOptions, type LockSyncOptions,
+  type Permit, type WaitAsyncResult
+} from './types/locks'
+
 /** What `node:net` has, see `interproc/net`. */
 export * as net from './types/net'
 

@@ -21,9 +21,14 @@ const interproc = {
   get spawn () { return childProcess().spawn },
   get spawnSync () { return childProcess().spawnSync },
   get Queue () { return /** @type {any} */ (require('./queue')).Queue },
+  get Semaphore () { return require('./locks').Semaphore },
   get SharedBuffer () { return require('./shared').SharedBuffer },
   get dgram () { return /** @type {any} */ (require('./dgram')) }, // Typed as node:dgram: see types/dgram.d.ts.
+  get locks () { return require('./locks').locks },
   get net () { return /** @type {any} */ (require('./net')) }, // Typed as node:net: see types/net.d.ts.
+  get notify () { return require('./locks').notify },
+  get wait () { return require('./locks').wait },
+  get waitAsync () { return require('./locks').waitAsync },
   get zmq () { return require('./zeromq/both') },
   version: version()
 }

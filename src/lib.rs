@@ -4,6 +4,8 @@
 #[cfg(unix)]
 pub mod dgram;
 #[cfg(unix)]
+pub mod lock;
+#[cfg(unix)]
 pub mod net;
 #[cfg(unix)]
 pub mod process;

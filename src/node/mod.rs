@@ -14,6 +14,8 @@ mod dgram;
 #[cfg(unix)]
 mod env;
 #[cfg(unix)]
+mod locks;
+#[cfg(unix)]
 mod net;
 #[cfg(unix)]
 mod process;

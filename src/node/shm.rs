@@ -149,7 +149,8 @@ impl SharedSegment {
         }
     }
 
-    fn segment(&self) -> Option<&Arc<Segment>> {
+    /// What it is a handle of; `None` once closed.
+    pub(super) fn segment(&self) -> Option<&Arc<Segment>> {
         match self.open.as_ref()? {
             Memory::Shared(segment) => Some(segment),
             Memory::ReadOnly(view) => Some(view.segment()),
@@ -320,7 +321,7 @@ fn create_error(error: CreateError) -> Error<Code> {
     }
 }
 
-fn open_error(error: OpenError) -> Error<Code> {
+pub(super) fn open_error(error: OpenError) -> Error<Code> {
     match &error {
         OpenError::Io(io) => system_error(io, &error),
         _ => Error::new(Code(error.code().to_owned()), error.to_string()),

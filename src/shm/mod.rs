@@ -8,6 +8,7 @@
 
 mod create;
 mod error;
+pub mod futex;
 mod header;
 mod mapping;
 mod name;

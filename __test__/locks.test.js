@@ -1,0 +1,191 @@
+'use strict'
+
+// Locks within this process hold to the Web Locks API; the same tests pass with Node 24's navigator.locks in place of ours.
+
+const { setMaxListeners } = require('node:events')
+const interproc = require('../lib')
+const { name } = require('./fixtures/locks-support')
+
+const locks = process.env.WEB_LOCKS ? globalThis.navigator.locks : interproc.locks
+const ours = process.env.WEB_LOCKS ? test.skip : test
+
+const later = () => new Promise(resolve => setImmediate(resolve))
+
+/** Holds a lock until `release` is called. */
+function hold (lock, options = {}) {
+  let release
+  const held = new Promise(resolve => { release = resolve })
+  const got = new Promise((resolve, reject) => {
+    locks.request(lock, options, granted => resolve(granted) ?? held).catch(reject)
+  })
+  return { got, release }
+}
+
+test('gives what the callback gives, and holds until that has settled', async () => {
+  const x = name()
+  const order = []
+  const first = locks.request(x, async lock => {
+    expect([lock.name, lock.mode]).toEqual([x, 'exclusive'])
+    await later()
+    order.push('first')
+    return 1
+  })
+  const second = locks.request(x, () => { order.push('second') })
+  expect(await Promise.all([first, second])).toEqual([1, undefined])
+  expect(order).toEqual(['first', 'second'])
+})
+
+test('a failing callback gives the lock back', async () => {
+  const x = name()
+  await expect(locks.request(x, () => { throw new Error('sync') })).rejects.toThrow('sync')
+  await expect(locks.request(x, async () => { throw new Error('async') })).rejects.toThrow('async')
+  expect(await locks.request(x, { ifAvailable: true }, lock => lock !== null)).toBe(true)
+})
+
+test('the callback is not called before request returns', async () => {
+  let called = false
+  const done = locks.request(name(), () => { called = true })
+  expect(called).toBe(false)
+  await done
+})
+
+test('shared locks go together, in the order of asking', async () => {
+  const x = name()
+  const order = []
+  const first = hold(x)
+  await first.got
+  const log = text => () => { order.push(text) }
+  const all = [
+    locks.request(x, { mode: 'shared' }, log('reader 1')), locks.request(x, { mode: 'shared' }, log('reader 2')),
+    locks.request(x, log('writer')), locks.request(x, { mode: 'shared' }, log('reader 3'))
+  ]
+  const { held, pending } = await locks.query()
+  const of = list => list.filter(entry => entry.name === x).map(entry => entry.mode)
+  expect([of(held), of(pending)]).toEqual([['exclusive'], ['shared', 'shared', 'exclusive', 'shared']])
+  first.release()
+  await Promise.all(all)
+  expect(order).toEqual(['reader 1', 'reader 2', 'writer', 'reader 3'])
+})
+
+test('readers hold it at the same time', async () => {
+  const x = name()
+  const readers = [hold(x, { mode: 'shared' }), hold(x, { mode: 'shared' })]
+  expect((await Promise.all(readers.map(reader => reader.got))).map(lock => lock.mode)).toEqual(['shared', 'shared'])
+  expect(await locks.request(x, { ifAvailable: true }, lock => lock)).toBe(null)
+  for (const reader of readers) reader.release()
+  await locks.request(x, () => {})
+})
+
+test('ifAvailable gives null instead of waiting', async () => {
+  const x = name()
+  const holder = hold(x)
+  await holder.got
+  expect(await locks.request(x, { ifAvailable: true }, lock => ({ lock }))).toEqual({ lock: null })
+  holder.release()
+})
+
+test('steal takes it, and the victim hears of it', async () => {
+  const x = name()
+  const victim = locks.request(x, () => new Promise(() => {}))
+  await later()
+  const waiting = locks.request(x, () => 'waited')
+  const stolen = locks.request(x, { steal: true }, async lock => {
+    expect(lock.mode).toBe('exclusive')
+    await later()
+    return 'stolen'
+  })
+  await expect(victim).rejects.toMatchObject({ name: 'AbortError' })
+  expect(await Promise.all([stolen, waiting])).toEqual(['stolen', 'waited'])
+})
+
+test('a signal ends the waiting with its reason, and does nothing later', async () => {
+  const x = name()
+  const reason = new Error('enough')
+  await expect(locks.request(x, { signal: AbortSignal.abort(reason) }, () => {})).rejects.toBe(reason)
+  const holder = hold(x)
+  await holder.got
+  const controller = new AbortController()
+  const waiting = locks.request(x, { signal: controller.signal }, () => 'never')
+  await later()
+  controller.abort(reason)
+  await expect(waiting).rejects.toBe(reason)
+  holder.release()
+  const granted = new AbortController()
+  const result = locks.request(x, { signal: granted.signal }, async () => {
+    granted.abort()
+    await later()
+    return 'kept'
+  })
+  expect(await result).toBe('kept')
+})
+
+test('options that exclude each other, and bad arguments', async () => {
+  const refuses = async (error, ...args) => {
+    await expect(locks.request(...args)).rejects.toMatchObject({ name: error })
+  }
+  const never = () => { throw new Error('must not be called') }
+  const { signal } = new AbortController()
+  await refuses('NotSupportedError', '-x', never)
+  await refuses('NotSupportedError', 'x', { steal: true, ifAvailable: true }, never)
+  await refuses('NotSupportedError', 'x', { steal: true, mode: 'shared' }, never)
+  await refuses('NotSupportedError', 'x', { signal, steal: true }, never)
+  await refuses('NotSupportedError', 'x', { signal, ifAvailable: true }, never)
+  await refuses('TypeError', 'x', { mode: 'other' }, never)
+  await refuses('TypeError', 'x', { signal: 'no signal' }, never)
+  await refuses('TypeError', 'x', {})
+  await refuses('TypeError', 'x', 7, never)
+})
+
+test('any string is a name', async () => {
+  for (const odd of ['', '\0', 'a/b', 'größe 💡', 'constructor', 'x'.repeat(200)]) {
+    expect(await locks.request(odd, lock => lock.name)).toBe(odd)
+  }
+})
+
+ours('a name beyond 200 bytes is refused', async () => {
+  await expect(locks.request('ü'.repeat(101), () => {})).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' })
+})
+
+ours('many wait, and all get it in turn', async () => {
+  const x = name()
+  const order = []
+  await Promise.all(Array.from({ length: 500 }, (_, i) => locks.request(x, () => { order.push(i) })))
+  expect(order).toEqual(Array.from({ length: 500 }, (_, i) => i))
+})
+
+ours('more requests than the table holds is an error, and the table works on', async () => {
+  const x = name()
+  const holder = hold(x)
+  await holder.got
+  const controller = new AbortController()
+  setMaxListeners(0, controller.signal)
+  const all = Array.from({ length: 1100 }, () => locks.request(x, { signal: controller.signal }, () => {}).catch(error => error.name))
+  await later()
+  controller.abort()
+  const names = await Promise.all(all)
+  expect(names.filter(error => error === 'QuotaExceededError').length).toBeGreaterThan(70)
+  expect(new Set(names)).toEqual(new Set(['AbortError', 'QuotaExceededError']))
+  holder.release()
+  await locks.request(x, () => {})
+})
+
+ours('acquire and acquireSync hold until release', async () => {
+  const x = name()
+  const lock = await locks.acquire(x)
+  expect([lock.name, lock.mode, lock.ownerDied, lock.held]).toEqual([x, 'exclusive', false, true])
+  expect(locks.acquireSync(x, { timeout: 20 })).toBe(null)
+  expect(locks.acquireSync(x, { ifAvailable: true })).toBe(null)
+  expect(await locks.acquire(x, { ifAvailable: true })).toBe(null)
+  expect([lock.release(), lock.held, lock.release()]).toEqual([true, false, false])
+  const readers = [locks.acquireSync(x, { mode: 'shared' }), locks.acquireSync(x, { mode: 'shared', timeout: 0 })]
+  for (const reader of readers) reader[Symbol.dispose]()
+  const victim = locks.acquireSync(x)
+  const thief = locks.acquireSync(x, { steal: true })
+  await later()
+  expect([victim.held, victim.release(), thief.held, thief.release()]).toEqual([false, false, true, true])
+  expect(() => locks.acquireSync(x, { timeout: -1 })).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }))
+})
+
+ours('locks cannot be made by hand', () => {
+  expect(() => new locks.constructor()).toThrow(expect.objectContaining({ code: 'ERR_ILLEGAL_CONSTRUCTOR' }))
+})

@@ -1,0 +1,40 @@
+//! Named locks, semaphores, and waiting on shared words, between all processes of a user.
+//!
+//! One segment, the [`Table`], holds every request: who asks, for what, and whether it has it. A request is one record; its
+//! state is one word, and records in the state word's order of tickets are all there is: chains and free lists are only
+//! short cuts that [`shard`] rebuilds when someone was killed amid a change. So a lock needs no owner field that could
+//! contradict its queue, and a dead process leaves nothing but records with a name that the kernel says is gone.
+//!
+//! The table has shards, each with a [`mutex`] of its own. Waiting is by futex for blocked threads, and by a [`Bell`] for JS threads:
+//! a descriptor of their poll. No thread is started. Byte layout: `docs/lock-layout.md`.
+
+mod mutex;
+
+#[cfg(not(interproc_loom))]
+mod agent;
+#[cfg(not(interproc_loom))]
+mod bell;
+#[cfg(not(interproc_loom))]
+mod blocking;
+#[cfg(not(interproc_loom))]
+mod record;
+#[cfg(not(interproc_loom))]
+mod shard;
+#[cfg(not(interproc_loom))]
+mod table;
+
+#[cfg(not(interproc_loom))]
+pub use agent::{Agent, Event, What, Word};
+#[cfg(not(interproc_loom))]
+pub use bell::{Bell, watch};
+#[cfg(not(interproc_loom))]
+pub use record::{MAX_KEY_LEN, Mode};
+#[cfg(not(interproc_loom))]
+pub use shard::Ask;
+#[cfg(not(interproc_loom))]
+pub use table::{Answer, Entry, Id, Outcome, Table};
+
+#[cfg(all(test, not(interproc_loom)))]
+mod crash_tests;
+#[cfg(all(test, not(interproc_loom)))]
+mod tests;
