@@ -8,6 +8,7 @@ const titles = {
   dgram: 'UDP',
   process: 'Child processes',
   shared: 'Shared memory',
+  queue: 'Queues in shared memory',
   load: 'The package itself'
 }
 

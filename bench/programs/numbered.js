@@ -29,10 +29,17 @@ class Checker {
 
   /** The same for a message that begins at `offset` of a larger chunk. */
   checkAt (chunk, offset) {
-    const number = chunk[offset] | (chunk[offset + 1] << 8)
-    if (number !== this.#next || chunk[offset + this.#size - 1] !== (number & 255)) {
-      throw new Error(`message ${number} came where ${this.#next} was due`)
-    }
+    this.#take(chunk[offset] | (chunk[offset + 1] << 8), chunk[offset + this.#size - 1])
+  }
+
+  /** The same for one that is read in place, in the memory of a queue. */
+  checkView (view) {
+    if (view.length !== this.#size) throw new Error(`a message of ${view.length} bytes instead of ${this.#size}`)
+    this.#take(view.getUint16(0, true), view.getUint8(this.#size - 1))
+  }
+
+  #take (number, last) {
+    if (number !== this.#next || last !== (number & 255)) throw new Error(`message ${number} came where ${this.#next} was due`)
     this.#next = (this.#next + 1) % COUNT
   }
 }

@@ -28,6 +28,7 @@ const families = {
   dgram: require('./dgram'),
   process: require('./process'),
   shared: require('./shared'),
+  queue: require('./queue'),
   load: require('./load')
 }
 

@@ -1,0 +1,14 @@
+'use strict'
+
+const { args, api } = require('./program')
+const { COUNT, numbered } = require('./numbered')
+
+const queue = new api.Queue(args.address)
+const messages = numbered(args.size)
+
+async function main () {
+  if (args.receive === 'each') for (let i = 0; ; i = (i + 1) % COUNT) await queue.send(messages[i])
+  for (;;) await queue.sendMany(messages)
+}
+
+main()

@@ -1,0 +1,62 @@
+'use strict'
+
+const queue = (programs, args) => ({ name: 'interproc', module: 'interproc', programs, args })
+const flow = (receive, size = 64) => queue(['queue-receive', 'queue-send'], { receive, size })
+
+const peers = {
+  send: { name: 'process.send', module: 'node:child_process', programs: ['process-send'], args: { size: 64 } },
+  zmq: { name: 'zeromq.js', module: 'zeromq', programs: ['zmq-pull', 'zmq-push'], args: { endpoint: 'ipc://{folder}/socket', size: 64 } },
+  echo: { name: 'node:net', module: 'node:net', programs: ['net-echo', 'net-ping'], args: { listen: { path: '{folder}/socket' }, size: 16 } },
+  bulk: { name: 'node:net', module: 'node:net', programs: ['net-sink', 'net-pour'], args: { listen: { path: '{folder}/socket' } } }
+}
+
+/** @type {import('./index').Row[]} */
+module.exports = [{
+  id: 'queue.64B',
+  title: '64-byte messages, sendMany / receiveMany, against process.send',
+  unit: 'msg/s',
+  higherIsBetter: true,
+  target: 40,
+  ours: flow('many'),
+  peer: peers.send
+}, {
+  id: 'queue.64B.zmq',
+  title: '64-byte messages, sendMany / receiveMany, against PUSH to PULL over a Unix socket',
+  unit: 'msg/s',
+  higherIsBetter: true,
+  target: 25,
+  ours: flow('many'),
+  peer: peers.zmq
+}, {
+  id: 'queue.64B.standard',
+  title: '64-byte messages, await send / for await, against process.send',
+  unit: 'msg/s',
+  higherIsBetter: true,
+  target: 12,
+  ours: flow('each'),
+  peer: peers.send
+}, {
+  id: 'queue.64B.drain',
+  title: '64-byte messages read in place by drain, against process.send',
+  unit: 'msg/s',
+  higherIsBetter: true,
+  target: 80,
+  ours: flow('drain'),
+  peer: peers.send
+}, {
+  id: 'queue.rtt',
+  title: 'There and back, 16 bytes, event loop to event loop, median, against a Unix socket',
+  unit: 's',
+  higherIsBetter: false,
+  target: 0.9,
+  ours: queue(['queue-echo', 'queue-ping'], { size: 16 }),
+  peer: peers.echo
+}, {
+  id: 'queue.1MB',
+  title: 'Messages of 1 MiB, against a stream over a Unix socket',
+  unit: 'B/s',
+  higherIsBetter: true,
+  target: 5,
+  ours: queue(['queue-sink', 'queue-pour'], { size: 2 ** 20, capacity: 16 * 2 ** 20 }),
+  peer: peers.bulk
+}]
