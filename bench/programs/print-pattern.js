@@ -4,9 +4,8 @@
 const { writeSync } = require('node:fs')
 const { pattern } = require('./pattern')
 
-const sixteen = Buffer.concat(Array(16).fill(pattern))
 const bytes = Number(process.argv[2])
 for (let written = 0; written < bytes;) {
-  const offset = written % sixteen.length
-  written += writeSync(1, sixteen, offset, Math.min(sixteen.length - offset, bytes - written))
+  const offset = written % pattern.length
+  written += writeSync(1, pattern, offset, Math.min(pattern.length - offset, bytes - written))
 }
