@@ -43,7 +43,7 @@ const steps = [
     title: 'Rust documentation',
     command: 'cargo',
     args: ['doc', '--no-deps', '--document-private-items'],
-    env: { RUSTDOCFLAGS: '-D warnings' }
+    env: { RUSTDOCFLAGS: '-D warnings -A rustdoc::private_intra_doc_links' }
   },
   { name: 'rust', title: 'Rust tests', command: 'cargo', args: cargoTest(), count: countCargo },
   {
