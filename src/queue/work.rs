@@ -112,7 +112,7 @@ impl Work {
         Ok(sent?)
     }
 
-    /// Sends messages that are in wire form (see [`record`](super::record)) one behind the other. Gives the bytes that went in.
+    /// Sends messages that are in wire form (see [`record`]) one behind the other. Gives the bytes that went in.
     ///
     /// # Errors
     /// [`Corrupt`], also for bytes that are no messages.
