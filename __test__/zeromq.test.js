@@ -3,6 +3,7 @@
 // The API of version 6, as its users see it.
 
 const { spawnSync } = require('node:child_process')
+const { readdirSync } = require('node:fs')
 const path = require('node:path')
 const { Worker } = require('node:worker_threads')
 const zmq = require('../lib/zeromq')
@@ -244,21 +245,28 @@ test('worker threads reach each other by inproc', async () => {
   await exited
 })
 
-test('workers that are stopped in the midst of it leave the others alone', async () => {
+test('workers that are stopped in the midst of it leave the others alone, and no descriptor', async () => {
+  const descriptors = () => process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0
+  const counts = []
   const pull = ends.make(zmq.Pull)
   await pull.bind(address('tcp'))
   const source = `
     const { workerData: [library, where] } = require('node:worker_threads')
     const zmq = require(library)
     const push = new zmq.Push()
+    const rep = new zmq.Reply()
+    for (const transport of ['tcp://127.0.0.1:*', 'ipc://*']) rep.bindSync(transport)
+    rep.receive()
     push.connect(where)
     const run = async () => { for (;;) await push.send('x') }
     run()`
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 10; i++) {
     const worker = new Worker(source, { eval: true, workerData: [path.join(__dirname, '../lib/zeromq'), pull.lastEndpoint] })
     for (let n = 0; n < 1000; n++) await pull.receive()
     await worker.terminate()
+    counts.push(descriptors())
   }
+  expect(counts.at(-1) - counts[1]).toBeLessThan(3)
   const push = ends.make(zmq.Push)
   push.connect(pull.lastEndpoint)
   await push.send('still here')
