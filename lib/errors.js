@@ -112,6 +112,7 @@ module.exports = {
   ERR_BUFFER_OUT_OF_BOUNDS: nodeError('ERR_BUFFER_OUT_OF_BOUNDS', RangeError,
     /** @type {(name?: string) => string} */
     name => name ? `"${name}" is outside of buffer bounds` : 'Attempt to access memory outside buffer bounds'),
+  ERR_CHILD_CLOSED_BEFORE_REPLY: text('ERR_CHILD_CLOSED_BEFORE_REPLY', Error, 'Child closed before reply received'),
   ERR_CHILD_PROCESS_IPC_REQUIRED: text('ERR_CHILD_PROCESS_IPC_REQUIRED', Error,
     "Forked processes must have an IPC channel, missing value 'ipc' in %s"),
   ERR_CHILD_PROCESS_STDIO_MAXBUFFER: text('ERR_CHILD_PROCESS_STDIO_MAXBUFFER', RangeError, '%s maxBuffer length exceeded'),

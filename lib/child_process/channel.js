@@ -82,6 +82,8 @@ class Channel {
   #pending = []
   /** A descriptor whose message has not come whole. */
   #descriptor = -1
+  /** The other side sends no more. */
+  #ended = false
   #closed = false
 
   /**
@@ -166,7 +168,7 @@ class Channel {
       this.#close()
       this.#child.emit('disconnect')
     }
-    if (this.#decoder.partial) {
+    if (this.#decoder.partial && !this.#ended) {
       // Half of a message is here: the other half is still read.
       this.#child.once('message', finish)
       this.#child.once('internalMessage', finish)
@@ -260,6 +262,7 @@ class Channel {
   }
 
   #end () {
+    this.#ended = true
     this.#onPartialEnd?.()
     if (this.#child.connected) this.#child.disconnect()
     this.#close()

@@ -11,6 +11,7 @@ const native = require('../native')
 const net = require('../net')
 const { handleOfFd } = require('../net/handle')
 const { ERR_INVALID_HANDLE_TYPE } = require('../errors')
+const { SocketLists } = require('./socket-list')
 
 const MAX_RETRANSMISSIONS = 3
 
@@ -24,6 +25,7 @@ const MAX_RETRANSMISSIONS = 3
 class HandleQueue {
   #child
   #send
+  #lists
   /** What waits for an answer; null when none is due. @type {[any, any, any, any][] | null} */
   #queue = null
   /** A socket that is ours no more as soon as the other side has it. @type {any} */
@@ -36,6 +38,7 @@ class HandleQueue {
   constructor (child, send) {
     this.#child = child
     this.#send = send
+    this.#lists = new SocketLists(child)
   }
 
   get isBusy () { return this.#queue !== null }
@@ -58,7 +61,10 @@ class HandleQueue {
     const source = sourceOf(handle, type)
     // Sent twice, or closed: the message goes alone.
     if (!(source?.fd >= 0)) return { message, fd: -1, sent: () => {} }
-    const full = { cmd: 'NODE_HANDLE', type, msg: message, ...(type === 'dgram.Socket' ? { dgramType: handle.type } : {}) }
+    /** @type {Record<string, any>} */
+    const full = { cmd: 'NODE_HANDLE', type, msg: message }
+    if (type === 'dgram.Socket') full.dgramType = handle.type
+    if (type === 'net.Socket' && handle.server) full.key = this.#lists.sent(handle.server)
     const gone = type === 'net.Socket' && !options.keepOpen
     if (gone) detach(handle, source)
     const sent = (/** @type {number} */ status) => {
@@ -125,7 +131,10 @@ class HandleQueue {
     this.#send({ cmd: fd < 0 ? 'NODE_HANDLE_NACK' : 'NODE_HANDLE_ACK' }, undefined, { swallowErrors: true }, undefined)
     if (fd < 0) return
     try {
-      objectOf(message, fd, handle => deliver(message.msg, handle))
+      objectOf(message, fd, handle => {
+        if (typeof message.key === 'string') this.#lists.received(message.key, handle)
+        deliver(message.msg, handle)
+      })
     } catch (error) {
       native.closeDescriptor(fd)
       this.#child.emit('error', error)
@@ -170,6 +179,19 @@ function detach (socket, source) {
   else source.onread = () => {}
   socket._handle = null
   socket.setTimeout(0)
+  if (socket.parser) freeParser(socket)
+}
+
+/**
+ * A connection of Node's HTTP server: what reads it is given back.
+ * @param {any} socket
+ */
+function freeParser (socket) {
+  // @ts-ignore Node's own, without types
+  const http = require('_http_common')
+  if (!(socket.parser instanceof http.HTTPParser)) return
+  http.freeParser(socket.parser, null, socket)
+  if (socket._httpMessage) socket._httpMessage.detachSocket(socket)
 }
 
 /**

@@ -78,7 +78,7 @@ function leave () {
 function revive (message) {
   if (typeof message !== 'object' || message === null) return message
   const revived = opened(message)
-  if (revived !== message) return revived
+  if (revived !== message || ArrayBuffer.isView(message)) return revived
   /** @type {any[]} */
   const left = [message]
   /** @type {Set<any> | undefined} */
