@@ -8,6 +8,7 @@
 const native = require('../native')
 const { ERR_INVALID_FD_TYPE, errnoException } = require('../errors')
 const { validateInt32 } = require('../validate')
+const sameTick = require('./same-tick')
 const { kConnected, kData, kDrain, kEnd, kError } = require('./symbols')
 
 // The events of src/node/net.rs.
@@ -40,7 +41,16 @@ class Handle {
 
   /** @param {string} type for async_hooks */
   constructor (type) {
-    this.#native = new native.NetStream((event, a, b, c) => this.#onEvent(event, a, b, c), type)
+    this.#native = new native.NetStream((event, a, b, c) => {
+      sameTick.inEvent = true
+      sameTick.tick += 1
+      try {
+        this.#onEvent(event, a, b, c)
+      } finally {
+        sameTick.inEvent = false
+        sameTick.tick += 1
+      }
+    }, type)
   }
 
   get fd () { return this.#native.fd }

@@ -10,8 +10,10 @@ const { kSend } = require('./symbols')
 const SIZE = 64 * 1024
 
 const sameTick = {
-  /** Goes up with every tick that writes: a socket remembers in which it wrote last. */
+  /** Goes up at the end of a tick that writes, and with each event of a handle: a socket remembers when it wrote last. */
   tick: 0,
+  /** An event of a handle is being told: its end will be noticed, no tick need be asked for. */
+  inEvent: false,
   /** @type {Buffer} */
   memory: Buffer.allocUnsafeSlow(SIZE),
   /** Bytes gathered. */

@@ -192,7 +192,7 @@ class StreamSocket extends Duplex {
    * @param {any} then
    */
   #writeFirst (chunk, then) {
-    sameTick.schedule()
+    if (!sameTick.inEvent) sameTick.schedule()
     this.#lastTick = sameTick.tick
     let bytes = chunk
     let length = chunk.byteLength
@@ -224,6 +224,7 @@ class StreamSocket extends Duplex {
       sameTick.flush()
       if (this._writableState.length !== 0) return void super.write(chunk)
       sameTick.owner = this
+      sameTick.schedule()
     }
     let length = size
     if (typeof chunk === 'string') length = sameTick.memory.write(chunk, sameTick.used)
