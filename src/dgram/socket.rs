@@ -12,7 +12,7 @@ use super::sys_unix::{self, BATCH, LARGEST, SEGMENTS};
 use crate::reactor::{Hold, Interest, Reactor, Readiness, Source, Token};
 
 /// Batches received in one turn; then the others have theirs.
-const BATCHES_PER_TURN: usize = 16;
+const BATCHES_PER_TURN: usize = 4;
 /// Bytes that one system call may carry as segments of one size: a UDP datagram's limit.
 const SEGMENTED_BYTES: usize = 65_000;
 
@@ -33,19 +33,26 @@ pub struct Received<'a> {
     pub(super) heads: &'a [Head],
 }
 
-/// Length and sender of a datagram in slot `n` of the memory.
+/// What is in slot `n` of the memory: a datagram, or several of one sender that the kernel merged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
     pub(super) length: usize,
     pub(super) source: Option<SocketAddr>,
+    /// Length of each datagram but the last, which may be shorter.
+    pub(super) segment: usize,
 }
 
 impl Received<'_> {
     /// Bytes and sender of each; without a sender, the kernel did not say.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<SocketAddr>)> {
-        self.heads.iter().enumerate().map(|(slot, head)| {
-            let start = slot * LARGEST;
-            (&self.memory[start..start + head.length], head.source)
+        self.heads.iter().enumerate().flat_map(|(slot, head)| {
+            let bytes = &self.memory[slot * LARGEST..][..head.length];
+            // An empty datagram is one, too.
+            let count = head.length.div_ceil(head.segment.max(1)).max(1);
+            (0..count).map(move |index| {
+                let start = index * head.segment;
+                (&bytes[start..head.length.min(start + head.segment)], head.source)
+            })
         })
     }
 }
@@ -105,6 +112,7 @@ impl Datagrams {
         if options.reuse_port {
             socket.set_reuse_port(true)?;
         }
+        sys_unix::take_merged(socket.as_fd());
         socket.bind(&SockAddr::from(to))?;
         Self::open(reactor, socket.into(), sink)
     }
@@ -233,7 +241,7 @@ impl Datagrams {
         let mut memory = MEMORY.take().unwrap_or_else(|| vec![0; BATCH * LARGEST].into_boxed_slice());
         for _ in 0..BATCHES_PER_TURN {
             let Some(sink) = self.sink.borrow().clone() else { break };
-            let mut heads = [Head { length: 0, source: None }; BATCH];
+            let mut heads = [Head { length: 0, source: None, segment: 0 }; BATCH];
             match self.with_fd(|fd| sys_unix::receive(fd, &mut memory, &mut heads)) {
                 Ok(count) => {
                     sink.received(&Received { memory: &memory, heads: &heads[..count] });

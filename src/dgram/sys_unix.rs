@@ -26,18 +26,24 @@ pub(super) fn receive(fd: BorrowedFd<'_>, memory: &mut [u8], heads: &mut [Head; 
         libc::iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: LARGEST }
     });
     let name_size = libc::socklen_t::try_from(size_of::<SockAddrStorage>()).unwrap_or(0);
-    let mut messages: [libc::mmsghdr; BATCH] =
-        std::array::from_fn(|slot| message((&raw mut names[slot]).cast(), name_size, &raw mut parts[slot]));
+    let mut controls = [MergedControl::EMPTY; BATCH];
+    let mut messages: [libc::mmsghdr; BATCH] = std::array::from_fn(|slot| {
+        let mut message = message((&raw mut names[slot]).cast(), name_size, &raw mut parts[slot]);
+        message.msg_hdr.msg_control = (&raw mut controls[slot]).cast();
+        message.msg_hdr.msg_controllen = size_of::<MergedControl>() as _;
+        message
+    });
     let count = u32::try_from(BATCH).unwrap_or(1);
     let flags = libc::MSG_DONTWAIT;
     // SAFETY: every header points at memory of the size it says, all of it alive during the call.
     let received = again(|| unsafe {
         libc::recvmmsg(fd.as_raw_fd(), messages.as_mut_ptr(), count, flags as _, std::ptr::null_mut())
     })?;
-    for ((head, name), message) in heads.iter_mut().zip(names).zip(&messages[..received]) {
+    for (((head, name), control), message) in heads.iter_mut().zip(names).zip(controls).zip(&messages[..received]) {
         // SAFETY: the kernel filled in the name and its length.
         let name = unsafe { SockAddr::new(name, message.msg_hdr.msg_namelen) };
-        *head = Head { length: (message.msg_len as usize).min(LARGEST), source: name.as_socket() };
+        let length = (message.msg_len as usize).min(LARGEST);
+        *head = Head { length, source: name.as_socket(), segment: control.segment().unwrap_or(length) };
     }
     Ok(received)
 }
@@ -67,13 +73,49 @@ pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8], parcels: &[Parcel]) -> io::
         if parcel.count > 1 {
             controls[slot] = Control::segment(u16::try_from(parcel.segment).unwrap_or(u16::MAX));
             header.msg_control = (&raw mut controls[slot]).cast();
-            header.msg_controllen = size_of::<Control>();
+            header.msg_controllen = size_of::<Control>() as _;
         }
     }
     let vlen = u32::try_from(count).unwrap_or(1);
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: every header points at memory of the size it says, all of it alive during the call and only read.
     again(|| unsafe { libc::sendmmsg(fd.as_raw_fd(), messages.as_mut_ptr(), vlen, flags as _) })
+}
+
+/// Asks for datagrams of one sender and size to arrive merged, as they left or as the device merged them: one pass
+/// through the kernel for up to 64. Only for a socket that nobody else reads: he would take them for one datagram.
+#[cfg(target_os = "linux")]
+pub(super) fn take_merged(fd: BorrowedFd<'_>) {
+    let on: libc::c_int = 1;
+    let size = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0);
+    // A kernel before 5.0 refuses: then they come one by one.
+    // SAFETY: an option value of the size that is said.
+    unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_UDP, libc::UDP_GRO, (&raw const on).cast(), size) };
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn take_merged(_fd: BorrowedFd<'_>) {}
+
+/// The control message that says how large the datagrams are that arrived merged.
+#[cfg(target_os = "linux")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct MergedControl {
+    header: libc::cmsghdr,
+    size: libc::c_int,
+    /// Up to the alignment of a header, as CMSG_SPACE counts.
+    rest: u32,
+}
+
+#[cfg(target_os = "linux")]
+impl MergedControl {
+    // SAFETY: zero is valid for plain integers (on musl the header has padding of its own).
+    const EMPTY: Self = unsafe { std::mem::MaybeUninit::zeroed().assume_init() };
+
+    fn segment(&self) -> Option<usize> {
+        let merged = self.header.cmsg_level == libc::SOL_UDP && self.header.cmsg_type == libc::UDP_GRO;
+        merged.then(|| usize::try_from(self.size).ok()).flatten().filter(|&size| size > 0)
+    }
 }
 
 /// The control message that says how large the segments of a parcel are.
@@ -89,14 +131,17 @@ struct Control {
 
 #[cfg(target_os = "linux")]
 impl Control {
-    const EMPTY: Self =
-        Self { header: libc::cmsghdr { cmsg_len: 0, cmsg_level: 0, cmsg_type: 0 }, size: 0, rest: [0; 3] };
+    // SAFETY: as above.
+    const EMPTY: Self = unsafe { std::mem::MaybeUninit::zeroed().assume_init() };
 
     fn segment(size: u16) -> Self {
         // SAFETY: only arithmetic.
         let length = unsafe { libc::CMSG_LEN(2) } as usize;
-        let header = libc::cmsghdr { cmsg_len: length as _, cmsg_level: libc::SOL_UDP, cmsg_type: libc::UDP_SEGMENT };
-        Self { header, size, rest: [0; 3] }
+        let mut control = Self { size, ..Self::EMPTY };
+        control.header.cmsg_len = length as _;
+        control.header.cmsg_level = libc::SOL_UDP;
+        control.header.cmsg_type = libc::UDP_SEGMENT;
+        control
     }
 }
 
@@ -126,7 +171,7 @@ pub(super) fn receive(fd: BorrowedFd<'_>, memory: &mut [u8], heads: &mut [Head; 
         // SAFETY: initialised bytes seen as maybe uninitialised; `recv_from` only writes.
         let slot = unsafe { &mut *(std::ptr::from_mut(slot) as *mut [std::mem::MaybeUninit<u8>]) };
         match socket.recv_from(slot) {
-            Ok((length, name)) => heads[received] = Head { length, source: name.as_socket() },
+            Ok((length, name)) => heads[received] = Head { length, source: name.as_socket(), segment: length },
             Err(error) if received == 0 => return Err(error),
             Err(_) => break, // An error of the next one; it is told again.
         }
