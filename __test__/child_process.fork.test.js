@@ -3,10 +3,12 @@
 // Every test in the first part runs on node:child_process and on ours; the child is a plain Node program in both.
 
 const { once } = require('node:events')
+const nodeDgram = require('node:dgram')
 const net = require('node:net')
 const path = require('node:path')
 
 const ours = require('../lib/child_process')
+const interprocDgram = require('../lib/dgram')
 const interprocNet = require('../lib/net')
 const theirs = require('node:child_process')
 
@@ -208,6 +210,22 @@ describe('what Node does not do', () => {
     await once(child, 'spawn')
     child.disconnect()
     expect(await once(child, 'close')).toEqual([0, null])
+  })
+
+  test.each([['node:dgram', nodeDgram], ['interproc/dgram', interprocDgram]])('a UDP socket of %s goes to the child, which receives', async (_kind, dgram) => {
+    const child = fork(program, ['datagram'])
+    const socket = dgram.createSocket('udp4')
+    await new Promise(resolve => socket.bind(0, '127.0.0.1', resolve))
+    const { port } = socket.address()
+    child.send('socket', socket)
+    expect((await once(child, 'message'))[0]).toBe('ready')
+    socket.close()
+    const sender = nodeDgram.createSocket('udp4')
+    sender.send('datagram', port, '127.0.0.1')
+    expect((await once(child, 'message'))[0]).toBe('datagram to the child')
+    sender.close()
+    child.kill()
+    await once(child, 'exit')
   })
 
   test('sockets of interproc travel as well', async () => {

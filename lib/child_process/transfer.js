@@ -146,7 +146,8 @@ class HandleQueue {
 function typeOf (handle) {
   if (handle instanceof nodeNet.Socket || handle instanceof net.Socket) return 'net.Socket'
   if (handle instanceof nodeNet.Server || handle instanceof net.Server) return 'net.Server'
-  if (handle instanceof nodeDgram.Socket) return 'dgram.Socket'
+  // Asked for here only: few programs send a socket, and none shall load UDP for it.
+  if (handle instanceof nodeDgram.Socket || handle instanceof require('../dgram').Socket) return 'dgram.Socket'
   if (typeof handle?.fd === 'number' && typeof handle.close === 'function') {
     return handle.constructor.name === 'UDP' ? 'dgram.Native' : 'net.Native'
   }
