@@ -41,7 +41,7 @@ function send (buffer, offset, length, port, address, callback) {
   if (!this._isConnected) port = validatePort(port, 'Port', false)
   if (typeof callback !== 'function') callback = undefined
   if (typeof address === 'function') [callback, address] = [address, undefined]
-  else if (address) validateString(address, 'address')
+  else if (address != null) validateString(address, 'address')
   this._check()
   this._bindIfNeeded()
   if (this._bindState === 'bound') dispatch(this, parts, port, address, callback)
