@@ -17,6 +17,8 @@ export {
   type Permit, type WaitAsyncResult
 } from './types/locks'
 
+export { SharedCounter, SharedMap, type SharedMapOptions, type SharedMapSetOptions } from './types/map'
+
 /** What `node:net` has, see `interproc/net`. */
 export * as net from './types/net'
 

@@ -23,6 +23,8 @@ const interproc = {
   get Queue () { return /** @type {any} */ (require('./queue')).Queue },
   get Semaphore () { return require('./locks').Semaphore },
   get SharedBuffer () { return require('./shared').SharedBuffer },
+  get SharedCounter () { return require('./map').SharedCounter },
+  get SharedMap () { return require('./map').SharedMap },
   get dgram () { return /** @type {any} */ (require('./dgram')) }, // Typed as node:dgram: see types/dgram.d.ts.
   get locks () { return require('./locks').locks },
   get net () { return /** @type {any} */ (require('./net')) }, // Typed as node:net: see types/net.d.ts.

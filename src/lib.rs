@@ -6,6 +6,8 @@ pub mod dgram;
 #[cfg(unix)]
 pub mod lock;
 #[cfg(unix)]
+pub mod map;
+#[cfg(unix)]
 pub mod net;
 #[cfg(unix)]
 pub mod process;

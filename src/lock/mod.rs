@@ -27,8 +27,11 @@ mod table;
 pub use agent::{Agent, Event, What, Word};
 #[cfg(not(interproc_loom))]
 pub use bell::{Bell, watch};
+pub(crate) use mutex::{Got, Mutex, World};
 #[cfg(not(interproc_loom))]
 pub use record::{MAX_KEY_LEN, Mode};
+#[cfg(not(interproc_loom))]
+pub(crate) use record::{owner_of, owner_word};
 #[cfg(not(interproc_loom))]
 pub use shard::Ask;
 #[cfg(not(interproc_loom))]

@@ -206,12 +206,12 @@ impl Record {
 }
 
 /// The word that names a process in records and mutexes: never 0.
-pub(super) fn owner_word(who: Participant) -> u64 {
+pub(crate) fn owner_word(who: Participant) -> u64 {
     u64::from(who.slot + 1) << 32 | u64::from(who.generation)
 }
 
 /// `None`: no word of ours.
-pub(super) fn owner_of(word: u64) -> Option<Participant> {
+pub(crate) fn owner_of(word: u64) -> Option<Participant> {
     let slot = u32::try_from(word >> 32).ok()?.checked_sub(1)?;
     Some(Participant { slot, generation: u32::try_from(word & 0xffff_ffff).ok()? })
 }

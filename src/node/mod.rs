@@ -16,6 +16,8 @@ mod env;
 #[cfg(unix)]
 mod locks;
 #[cfg(unix)]
+mod map;
+#[cfg(unix)]
 mod net;
 #[cfg(unix)]
 mod process;

@@ -19,6 +19,13 @@ type Result<T> = std::result::Result<T, Error<Code>>;
 /// The code of a failed call: the room's word, `E…`, or `ERRNO -13` for another error of the system.
 pub(crate) struct Code(String);
 
+impl Code {
+    /// A word of another room.
+    pub(super) fn from_text(code: &str) -> Self {
+        Self(code.to_owned())
+    }
+}
+
 impl AsRef<str> for Code {
     fn as_ref(&self) -> &str {
         &self.0
@@ -147,6 +154,11 @@ impl SharedSegment {
             Some(bytes) => detach(env.raw(), bytes.raw(), &memory),
             None => Ok(()),
         }
+    }
+
+    /// A handle for another room's segment.
+    pub(super) fn of(segment: &Arc<Segment>) -> Self {
+        Self { open: Some(Memory::Shared(Arc::clone(segment))) }
     }
 
     /// What it is a handle of; `None` once closed.
@@ -314,7 +326,7 @@ fn ok(status: sys::napi_status) -> Result<()> {
     }
 }
 
-fn create_error(error: CreateError) -> Error<Code> {
+pub(super) fn create_error(error: CreateError) -> Error<Code> {
     match &error {
         CreateError::Io(io) => system_error(io, &error),
         _ => Error::new(Code(error.code().to_owned()), error.to_string()),

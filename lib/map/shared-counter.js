@@ -1,0 +1,81 @@
+'use strict'
+
+/** 64-bit counters that all processes of a user share, by name. Adding is one instruction on shared memory, no call. */
+
+const native = require('../native')
+const { ERR_INVALID_ARG_VALUE, ERR_INVALID_STATE, ERR_NOT_SUPPORTED } = require('../errors')
+const { segmentError } = require('../shared/errors')
+const { validateString } = require('../validate')
+
+const PAGE = 'interproc counters'
+const MAX_NAME = 200
+
+/** @type {{ page: import('../binding.js').CounterPage, words: BigInt64Array } | undefined} */
+let open
+
+class SharedCounter {
+  #words
+  #index
+  #name
+
+  /** @param {string} name 1 to 200 bytes of UTF-8. A new counter is 0 */
+  constructor (name) {
+    validateString(name, 'name')
+    const length = Buffer.byteLength(name)
+    if (length === 0 || length > MAX_NAME) throw new ERR_INVALID_ARG_VALUE('name', name, `must have 1 to ${MAX_NAME} bytes of UTF-8`)
+    const { page, words } = counters()
+    const index = page.find(name)
+    if (index === null) throw new ERR_INVALID_STATE('there are as many shared counters as there can be (4096)')
+    this.#words = words
+    this.#index = index
+    this.#name = name
+  }
+
+  get name () { return this.#name }
+
+  get value () { return Atomics.load(this.#words, this.#index) }
+  set value (value) { Atomics.store(this.#words, this.#index, value) }
+
+  /**
+   * Adds, and gives what was there before, as `Atomics.add` does.
+   * @param {bigint} [by]
+   */
+  add (by = 1n) { return Atomics.add(this.#words, this.#index, by) }
+
+  /** @param {bigint} [by] */
+  sub (by = 1n) { return Atomics.sub(this.#words, this.#index, by) }
+
+  /** @param {bigint} value */
+  exchange (value) { return Atomics.exchange(this.#words, this.#index, value) }
+
+  /**
+   * @param {bigint} expected
+   * @param {bigint} value
+   */
+  compareExchange (expected, value) { return Atomics.compareExchange(this.#words, this.#index, expected, value) }
+
+  toJSON () { return this.value.toString() }
+  [Symbol.toPrimitive] (/** @type {string} */ hint) { return hint === 'string' ? this.value.toString() : this.value }
+
+  /** All counters there are, with their values. */
+  static list () {
+    return counters().page.list()
+  }
+}
+
+/** The page, open in this thread from the first counter on. */
+function counters () {
+  if (open !== undefined) return open
+  if (native.CounterPage === undefined) {
+    throw new ERR_NOT_SUPPORTED('SharedCounter', 'it needs file locks that end with their process (OFD locks)')
+  }
+  try {
+    const page = new native.CounterPage(PAGE)
+    open = { page, words: new BigInt64Array(/** @type {ArrayBuffer} */ (page.segment().memory()), 0, 4096) }
+    return open
+  } catch (error) {
+    throw segmentError(error, 'open', PAGE)
+  }
+}
+
+module.exports = { SharedCounter }

@@ -1,0 +1,119 @@
+//! Named counters: 64-bit words at the begin of a segment, and their names behind them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::lock::{Mutex, World, owner_of, owner_word};
+use crate::shm::{Create, CreateError, Kind, Name, Open, OpenError, Place, Region, Segment, futex};
+
+/// Counters that a page has.
+pub const MAX_COUNTERS: usize = 4096;
+
+/// Bytes of a name.
+const NAME_ROOM: usize = 248;
+/// A length, the name.
+const RECORD: usize = 8 + NAME_ROOM;
+const AT_MUTEX: usize = MAX_COUNTERS * 8;
+const AT_NAMES: usize = AT_MUTEX + 4096;
+const SIZE: usize = AT_NAMES + MAX_COUNTERS * RECORD;
+
+/// A page of counters that a process has open.
+#[derive(Debug)]
+pub struct Counters {
+    segment: Arc<Segment>,
+}
+
+impl Counters {
+    /// Opens the page of that name, or creates it.
+    ///
+    /// # Errors
+    /// As [`Segment::open_or_create`].
+    pub fn open(name: Name) -> Result<Result<Self, CreateError>, OpenError> {
+        let create =
+            Create { kind: Kind::COUNTERS, size: SIZE as u64, persistent: false, params: [0; 8], init: &|_| {} };
+        // A name counts once its length is there; a half-written one is written over.
+        let open = Open { kind: Kind::COUNTERS, recover: &|_, _| {} };
+        let segment = match Segment::open_or_create(&Place::Name(name), &open, &create)? {
+            Ok((segment, _)) => segment,
+            Err(error) => return Ok(Err(error)),
+        };
+        if segment.region().len() < SIZE {
+            return Err(OpenError::Corrupt("too small for a page of counters"));
+        }
+        Ok(Ok(Self { segment }))
+    }
+
+    /// The segment; counter `n` is the word at byte `8 n`.
+    #[must_use]
+    pub fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    /// The number of the counter `name` (1 to 200 bytes), made where there is none: 0 at first. `None`: the page is full.
+    #[must_use]
+    pub fn find(&self, name: &[u8]) -> Option<usize> {
+        let region = self.segment.region();
+        let mutex = mutex(region)?;
+        mutex.lock(owner_word(self.segment.own()), self, None);
+        let found = (0..MAX_COUNTERS).find_map(|number| {
+            let at = AT_NAMES + number * RECORD;
+            let len = region.atomic_u64(at)?;
+            match len.load(Ordering::Acquire) {
+                0 => {
+                    region.copy_in(at + 8, name)?;
+                    // SYNC: pairs with the Acquire above: who sees the length sees the name.
+                    len.store(name.len() as u64, Ordering::Release);
+                    Some(number)
+                }
+                len if len == name.len() as u64 && is_at(region, at + 8, name) => Some(number),
+                _ => None,
+            }
+        });
+        mutex.unlock(self);
+        found
+    }
+
+    /// All names with their values.
+    #[must_use]
+    pub fn list(&self) -> Vec<(Vec<u8>, u64)> {
+        let region = self.segment.region();
+        let read = |number: usize| {
+            let at = AT_NAMES + number * RECORD;
+            let len = usize::try_from(region.atomic_u64(at)?.load(Ordering::Acquire)).ok()?;
+            let mut name = vec![0; (1..=NAME_ROOM).contains(&len).then_some(len)?];
+            region.copy_out(at + 8, &mut name)?;
+            Some((name, region.atomic_u64(number * 8)?.load(Ordering::Relaxed)))
+        };
+        (0..MAX_COUNTERS).map_while(read).collect()
+    }
+}
+
+impl World for Counters {
+    fn is_alive(&self, owner: u64) -> bool {
+        owner_of(owner).is_some_and(|owner| self.segment.is_alive(owner).unwrap_or(true))
+    }
+
+    fn sleep(&self, word: &std::sync::atomic::AtomicU32, expected: u32, limit: Duration) {
+        futex::wait(word, expected, limit);
+    }
+
+    fn wake(&self, word: &std::sync::atomic::AtomicU32) {
+        futex::wake(word);
+    }
+
+    fn pause(&self) {
+        std::hint::spin_loop();
+    }
+}
+
+fn mutex(region: Region<'_>) -> Option<&Mutex> {
+    let word: &AtomicU64 = region.atomic_u64(AT_MUTEX)?;
+    // SAFETY: 16 bytes at an aligned place inside the region, which is far longer; any bits are integers, only atomics touch them.
+    Some(unsafe { &*std::ptr::from_ref(word).cast::<Mutex>() })
+}
+
+fn is_at(region: Region<'_>, at: usize, name: &[u8]) -> bool {
+    let mut bytes = [0; NAME_ROOM];
+    region.copy_out(at, &mut bytes[..name.len()]).is_some() && bytes[..name.len()] == *name
+}
