@@ -12,7 +12,7 @@ use super::connection::{Connection, Origin};
 use super::endpoint::{Endpoint, IpcPath};
 use super::event::Event;
 use super::inner::Inner;
-use super::socket::tune;
+use super::tune::tune;
 use crate::net::{Address, Kind, ListenOptions, Listener, ListenerSink, Stream};
 
 /// A listener of a socket.

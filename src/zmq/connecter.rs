@@ -14,7 +14,7 @@ use super::event::Event;
 use super::inner::Inner;
 use super::pipe::PipeKey;
 use super::resolve::Lookup;
-use super::socket::tune;
+use super::tune::tune;
 use crate::net::{Address, Stream};
 use crate::reactor::TimerId;
 

@@ -23,14 +23,17 @@ mod pipe;
 mod resolve;
 mod socket;
 mod trie;
+mod tune;
+mod wire;
 
 pub use context::Context;
 pub use endpoint::{Endpoint, Host, IpcPath};
 pub use error::Error;
 pub use event::Event;
-pub use frames::{Body, Frames, RECORD_LARGE, RECORD_MAX, RECORD_MORE, frames, messages};
+pub use frames::{Body, Frames, RECORD_LARGE, RECORD_MAX, RECORD_MORE};
 pub use options::Options;
 pub use socket::{Handler, Socket};
+pub use wire::{frames, messages};
 
 /// Unpredictable enough for where numbering begins, and for spreading reconnects; not for secrets.
 fn random() -> u32 {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use super::frames::message_size;
+use super::wire::message_size;
 
 /// Whole messages, encoded, of which the first may be written in part. A message stays until its last byte is written:
 /// when a connection breaks, its successor gets the message from its beginning.

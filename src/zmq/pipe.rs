@@ -138,7 +138,7 @@ impl Core {
     /// Queues up to `count` messages of an encoded run; tells how many bytes it took.
     pub(super) fn push_run(&mut self, key: PipeKey, wire: &[u8], count: usize) -> usize {
         if self.options.conflate {
-            let Some(last) = super::frames::messages(wire).last() else { return 0 };
+            let Some(last) = super::wire::messages(wire).last() else { return 0 };
             self.push(key, &[last]);
             return wire.len();
         }

@@ -2,7 +2,7 @@
 
 use super::{Core, PLENTY, PipeKey};
 use crate::zmq::Error;
-use crate::zmq::frames::message_size;
+use crate::zmq::wire::message_size;
 
 /// The peers to send to, and whose turn it is.
 #[derive(Debug, Default)]

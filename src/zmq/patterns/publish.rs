@@ -1,8 +1,8 @@
 //! PUB and XPUB: to every peer that subscribes, dropping for those that take no more.
 
 use super::{Core, Error, Frames, PLENTY, Pattern, PipeKey, take_fairly};
-use crate::zmq::frames::{frames, messages};
 use crate::zmq::trie::{Change, Trie};
+use crate::zmq::wire::{frames, messages};
 
 /// XPUB hands over subscriptions, and what its peers send.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! REP: a request from each peer in turn, then the reply to it.
 
 use super::{Core, Error, Frames, Pattern, PipeKey};
-use crate::zmq::frames::message_size;
+use crate::zmq::wire::message_size;
 use crate::zmtp::{MORE, encode_frame};
 
 /// Between replies, or owing one.

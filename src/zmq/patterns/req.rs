@@ -2,7 +2,7 @@
 
 use super::lb::LoadBalancer;
 use super::{Core, Error, Frames, Pattern, PipeKey, probe};
-use crate::zmq::frames::message_size;
+use crate::zmq::wire::message_size;
 use crate::zmtp::{MORE, encode_frame};
 
 /// Between requests, or waiting for a reply.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Core, Error, Frames, PLENTY, Pattern, PipeKey, probe};
-use crate::zmq::frames::{frames, message_size};
+use crate::zmq::wire::{frames, message_size};
 use crate::zmtp::decode_header;
 
 /// Peers by routing id.

@@ -1,8 +1,8 @@
 //! SUB and XSUB: what matches our subscriptions, from each peer in turn.
 
 use super::{Core, Error, Frames, PLENTY, Pattern, PipeKey, take_fairly};
-use crate::zmq::frames::{frames, messages};
 use crate::zmq::trie::{Change, Trie};
+use crate::zmq::wire::{frames, messages};
 
 /// XSUB subscribes by sending, and may send other messages to its publishers.
 #[derive(Debug)]
