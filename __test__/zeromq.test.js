@@ -184,6 +184,16 @@ test('a router sends to whom it names, and hears of who is not there', async () 
   await expect(router.send(['three', 'x'])).rejects.toMatchObject({ code: 'EHOSTUNREACH', message: 'Host unreachable' })
 })
 
+test('sendMany that is overtaken by close says so, and what it had queued is delivered', async () => {
+  const [pull, push] = await pair('tcp', zmq.Pull, zmq.Push)
+  push.linger = -1
+  const sending = push.sendMany(Array.from({ length: 100_000 }, (_, i) => String(i)))
+  setImmediate(() => push.close())
+  await expect(sending).rejects.toMatchObject({ code: expect.stringMatching(/EBADF|EAGAIN/) })
+  await until(() => pull.readable)
+  expect(text(await pull.receive())).toEqual(['0'])
+})
+
 test('conflating sockets hand over the newest message only', async () => {
   const [pull, push] = await pair('tcp', zmq.Pull, zmq.Push, { conflate: true })
   for (let i = 0; i < 1000; i++) await push.send(String(i))

@@ -2,8 +2,8 @@
 
 /** What a socket sends and receives: batches to and from the addon, and the promises of who waits for them. */
 
-const { ZmqSocket } = require('../native')
 const { zmqError, errnoOf } = require('./errors')
+const { open } = require('./engine')
 const Outbox = require('./outbox')
 const Inbox = require('./inbox')
 const Hold = require('./hold')
@@ -96,6 +96,7 @@ class Channel {
   async sendMany (messages) {
     const { length } = messages
     for (let index = 0; index < length;) {
+      if (this.closed) throw zmqError('EBADF')
       if (this.#room <= 0) this.flush()
       if (this.single || this.#room <= 0 || this.#writing !== null) {
         await this.send(messages[index++])
@@ -161,7 +162,8 @@ class Channel {
     this.#reading = this.#writing = null
     this.#inbox.clear()
     this.#settle(reading)?.reject(zmqError(this.#mayRead ? 'EAGAIN' : 'EFSM'))
-    this.#settle(writing)?.reject(zmqError(this.#mayWrite ? 'EAGAIN' : 'EFSM'))
+    if (writing?.message === undefined) this.#settle(writing)?.resolve() // It was sent, and only waited for the loop.
+    else this.#settle(writing)?.reject(zmqError(this.#mayWrite ? 'EAGAIN' : 'EFSM'))
   }
 
   /**
@@ -391,26 +393,4 @@ function flushLater (channel) {
 /** @param {Channel} channel */
 function refreshLater (channel) {
   if (!channel.closed) channel.refresh()
-}
-
-/**
- * The engine's socket. It knows its channel weakly: a socket that nobody has any more is collected, and so closed.
- * @param {WeakRef<Channel>} weak
- * @param {number} type
- * @param {import('../binding').ZmqContext} context
- * @param {OnEvent} onEvent
- * @returns {import('../binding').ZmqSocket}
- */
-function open (weak, type, context, onEvent) {
-  const callbacks = /** @type {[any, any, any]} */ ([
-    (/** @type {[ArrayBuffer, number, number, number]} */ ...args) => weak.deref()?.onMessages(...args),
-    (/** @type {[ArrayBuffer, boolean]} */ ...args) => weak.deref()?.onLarge(...args),
-    (/** @type {number} */ room) => weak.deref()?.onRoom(room)
-  ])
-  try {
-    return new ZmqSocket(context, type, ...callbacks, /** @type {any} */ (onEvent))
-  } catch (error) {
-    const errno = Number(/** @type {Error} */ (error).message)
-    throw Number.isInteger(errno) ? zmqError(errno) : error
-  }
 }
