@@ -93,12 +93,16 @@ test('callbacks tell when a message is queued, and what went wrong', async () =>
 })
 
 test('what does not fit under the mark waits', async () => {
+  const scout = make('pull')
+  scout.bindSync(address('tcp'))
+  const where = scout.last_endpoint
+  scout.close()
   const push = make('push')
-  push.connect('tcp://127.0.0.1:48732')
+  push.connect(where)
   for (let i = 0; i < 3000; i++) push.send(String(i))
   const pull = make('pull')
   const got = messages(pull)
-  pull.bindSync('tcp://127.0.0.1:48732')
+  pull.bindSync(where)
   await until(() => got.length === 3000)
   expect(got.every(([text], i) => text === String(i))).toBe(true)
 })

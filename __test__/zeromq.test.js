@@ -25,6 +25,15 @@ async function pair (transport, First, Second, options) {
   return [first, second]
 }
 
+/** An endpoint that nobody uses, and that can be connected to before it is bound. */
+function free (transport) {
+  if (transport !== 'tcp') return address(transport)
+  const scout = ends.make(zmq.Pull)
+  scout.bindSync(address('tcp'))
+  scout.close()
+  return scout.lastEndpoint
+}
+
 describe.each(TRANSPORTS)('over %s', transport => {
   test('100 000 messages arrive in order, awaited and in batches', async () => {
     const [pull, push] = await pair(transport, zmq.Pull, zmq.Push)
@@ -67,7 +76,7 @@ describe.each(TRANSPORTS)('over %s', transport => {
   })
 
   test('a message sent before its peer is there arrives', async () => {
-    const where = transport === 'tcp' ? 'tcp://127.0.0.1:48731' : address(transport)
+    const where = free(transport)
     const push = ends.make(zmq.Push)
     push.connect(where)
     await push.send('early')
