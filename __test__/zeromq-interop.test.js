@@ -4,11 +4,12 @@
 
 const ours = require('../lib/zeromq')
 const theirs = require('zeromq')
-const { Ends, address, until, delay } = require('./fixtures/zeromq-ends')
+const { Ends, address, clearAwaySockets, until, delay } = require('./fixtures/zeromq-ends')
 
 /** @type {Ends} */
 let ends
 beforeEach(() => { ends = new Ends() })
+clearAwaySockets()
 afterEach(() => ends.close())
 
 const text = message => message.map(String)

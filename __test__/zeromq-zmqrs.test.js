@@ -5,7 +5,7 @@
 const { spawn, spawnSync } = require('node:child_process')
 const path = require('node:path')
 const zmq = require('../lib/zeromq')
-const { Ends, address, until, delay } = require('./fixtures/zeromq-ends')
+const { Ends, address, clearAwaySockets, until, delay } = require('./fixtures/zeromq-ends')
 
 const root = path.join(__dirname, '..')
 const folder = path.join(root, 'target', 'zmqrs-peer')
@@ -18,6 +18,7 @@ beforeAll(() => {
   if (status !== 0) throw new Error(`zmqrs-peer does not build: ${stderr}`)
 }, 600_000)
 beforeEach(() => { ends = new Ends() })
+clearAwaySockets()
 afterEach(() => ends.close())
 
 /** A socket of zmq.rs: where it is, what it got, and how to make it send. */
