@@ -181,12 +181,18 @@ class Channel {
   /** @type {(() => void) | null} */
   #onPartialEnd = null
 
+  /** What came while nobody listened. Where a listener throws, or was there for one message only, the rest waits. */
   deliverPending () {
-    if (this.#child.channel === null || this.#child.listenerCount('message') === 0) return
-    const pending = this.#pending
-    this.#pending = []
-    for (const [message, handle] of pending) this.#child.emit('message', message, handle)
+    let next = 0
+    try {
+      while (next < this.#pending.length && this.#mayDeliver) this.#child.emit('message', ...this.#pending[next++])
+    } finally {
+      this.#pending.splice(0, next)
+      if (this.#pending.length > 0 && this.#mayDeliver) process.nextTick(() => this.deliverPending())
+    }
   }
+
+  get #mayDeliver () { return this.#child.channel !== null && this.#child.listenerCount('message') > 0 }
 
   /**
    * @param {number} event
@@ -242,9 +248,12 @@ class Channel {
   deliver (message, handle, internal) {
     message = revive(message)
     if (internal) this.#child.emit('internalMessage', message, handle)
-    else if (this.#child.listenerCount('message') > 0) this.#child.emit('message', message, handle)
+    else if (this.#child.listenerCount('message') > 0 && this.#isNext) this.#child.emit('message', message, handle)
     else this.#pending.push([message, handle])
   }
+
+  /** Nothing older waits for a listener. */
+  get #isNext () { return this.#pending.length === 0 || this.#child.channel === null }
 
   /** @param {number} fd */
   #keepDescriptor (fd) {

@@ -119,14 +119,25 @@ class ChildProcess extends EventEmitter {
   #on (event, a, b, pipes) {
     if (event === STARTED) {
       this.#setPid(a)
-      this.emit('spawn')
-      for (const pipe of pipes) pipe.release()
+      this.#tell(() => this.emit('spawn'), () => release(pipes))
     } else if (event === EXITED) {
       this.#exited(a, b)
     } else {
       this.#setPid(undefined)
-      this.#failed(a)
-      for (const pipe of pipes) pipe.release()
+      this.#tell(() => this.#failed(a), () => release(pipes))
+    }
+  }
+
+  /**
+   * What follows an event follows it also when a listener throws.
+   * @param {() => void} event
+   * @param {() => void} then
+   */
+  #tell (event, then) {
+    try {
+      event()
+    } finally {
+      then()
     }
   }
 
@@ -139,8 +150,7 @@ class ChildProcess extends EventEmitter {
     else if (code >= 0) this.exitCode = code
     this.stdin?.destroy()
     this._handle = null
-    this.emit('exit', this.exitCode, this.signalCode)
-    this.#over()
+    this.#tell(() => this.emit('exit', this.exitCode, this.signalCode), () => this.#over())
   }
 
   /** @param {number} errno */
@@ -150,8 +160,8 @@ class ChildProcess extends EventEmitter {
     this._handle = null
     const error = errnoException(errno, this.spawnfile ? `spawn ${this.spawnfile}` : 'spawn')
     if (this.spawnfile) Object.assign(error, { path: this.spawnfile })
-    this.emit('error', Object.assign(error, { spawnargs: this.spawnargs.slice(1) }))
-    this.#over()
+    Object.assign(error, { spawnargs: this.spawnargs.slice(1) })
+    this.#tell(() => this.emit('error', error), () => this.#over())
   }
 
   #over () {
@@ -233,6 +243,11 @@ function place (entry, number) {
   if (entry.type !== 'pipe' && entry.type !== 'overlapped') return /** @type {number} */ (entry.fd) | 0
   if (entry.ipc || number > 2) return PAIR
   return number === 0 ? INPUT : OUTPUT
+}
+
+/** @param {{ release (): void }[]} pipes */
+function release (pipes) {
+  for (const pipe of pipes) pipe.release()
 }
 
 /**

@@ -23,11 +23,9 @@ class Outbox {
    * @returns {void}
    */
   add (message) {
+    if (Array.isArray(message)) this.#parts(message.every(isPlain) ? message : message.map(plain))
+    else this.#part(message, 0)
     this.messages++
-    if (!Array.isArray(message)) return this.#part(message, 0)
-    const last = message.length - 1
-    for (let index = 0; index < last; index++) this.#part(message[index], MORE)
-    this.#part(message[last], 0)
   }
 
   /** Is it time to hand it over? */
@@ -40,14 +38,11 @@ class Outbox {
     if (this.bytes.length > 4 * LIMIT) this.bytes = Buffer.allocUnsafeSlow(LIMIT)
   }
 
-  /**
-   * Takes back what was added after `length` bytes: it could not be sent.
-   * @param {number} length
-   * @param {number} messages
-   */
-  cut (length, messages) {
-    this.length = length
-    this.messages = messages
+  /** @param {unknown[]} parts that are plain: what throws between two frames would leave half of a message here */
+  #parts (parts) {
+    const last = parts.length - 1
+    for (let index = 0; index < last; index++) this.#part(parts[index], MORE)
+    this.#part(parts[last], 0)
   }
 
   /**
@@ -60,7 +55,7 @@ class Outbox {
     if (part === null || part === undefined) return this.#header(0, flags)
     if (ArrayBuffer.isView(part)) return this.#body(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), flags)
     if (isArrayBuffer(part)) return this.#body(new Uint8Array(part), flags)
-    this.#text(String(part), flags)
+    this.#text(String(part), flags) // It may throw, or send something itself: nothing of this message is here yet.
   }
 
   /**
@@ -142,6 +137,17 @@ class Outbox {
 }
 
 module.exports = Outbox
+
+/** @param {unknown} part is it encoded without calling any code of the user's? */
+function isPlain (part) {
+  if (part instanceof Uint8Array) return true
+  return (typeof part !== 'object' && typeof part !== 'function') || part === null || ArrayBuffer.isView(part) || isArrayBuffer(part)
+}
+
+/** @param {unknown} part */
+function plain (part) {
+  return isPlain(part) ? part : String(part)
+}
 
 /**
  * @param {unknown} value also one of another realm, as in Jest
