@@ -28,6 +28,10 @@ describe.each(['uv', 'tokio'])('the reactor driven by %s', driver => {
     expect(answers).toBe(100)
   }, 60_000)
 
+  test('leaves turns to the rest of the loop, however much there is to receive', async () => {
+    expect(await program('insatiable')).toEqual({ busy: true, timers: 10, immediates: 10, files: 10 })
+  }, 60_000)
+
   test('watches a busy socket directly, and gives that up when it pauses, blocks, ends or has company', async () => {
     expect(await program('direct')).toEqual({ echoed: 10 * 200, spun: false, others: 5, big: 8 << 20, end: 'bye' })
   }, 60_000)

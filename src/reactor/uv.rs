@@ -1,4 +1,5 @@
-//! The driver of Node.js: the reactor's poll under one `uv_poll_t`, its deadline under one `uv_timer_t`.
+//! The driver of Node.js: the reactor's poll under one `uv_poll_t`, its deadline under one `uv_timer_t`, and a turn
+//! that is due at once under one `uv_idle_t`.
 //!
 //! libuv's functions are looked up in the running program, so the same binary loads where there is no libuv.
 //! Source: <https://docs.libuv.org/en/v1.x/poll.html>; libuv keeps its ABI within a major version.
@@ -10,7 +11,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::ptr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Driver, Reactor};
 
@@ -20,18 +21,24 @@ type Handle = *mut c_void;
 type PollCallback = unsafe extern "C" fn(Handle, c_int, c_int);
 type HandleCallback = unsafe extern "C" fn(Handle);
 
-const UV_POLL: c_int = 8; // uv_handle_type, fixed in libuv 1.x
+const UV_IDLE: c_int = 6; // uv_handle_type, fixed in libuv 1.x
+const UV_POLL: c_int = 8;
 const UV_TIMER: c_int = 13;
 const UV_READABLE: c_int = 1;
+/// Poll, timer, idle: what [`Uv::close`] waits for.
+const HANDLES: u8 = 3;
 
 /// What a panic in a source is told to.
 pub type OnPanic = Box<dyn Fn(Box<dyn Any + Send>)>;
 
-/// Two libuv handles that call [`Reactor::turn`]. [`Uv::close`] must run before the loop ends.
+/// The libuv handles that call [`Reactor::turn`]. [`Uv::close`] must run before the loop ends.
 pub struct Uv {
     api: Api,
     poll: Cell<Handle>,
     timer: Cell<Handle>,
+    /// Runs once per round of the loop. A timer of no time would not do: until libuv 1.47, one that is set in a timer's
+    /// callback runs in the same round, and a source that always asks for more would keep everybody else's timers away.
+    idle: Cell<Handle>,
     /// The watch of [`Driver::watch`], or null.
     direct: Cell<Handle>,
     on_panic: OnPanic,
@@ -52,16 +59,21 @@ impl Uv {
         let poll = alloc(unsafe { (api.handle_size)(UV_POLL) });
         // SAFETY: as above.
         let timer = alloc(unsafe { (api.handle_size)(UV_TIMER) });
+        // SAFETY: as above.
+        let idle = alloc(unsafe { (api.handle_size)(UV_IDLE) });
         // SAFETY: fresh memory of the right size, a live loop (the caller's word), and the reactor's open descriptor.
         let status = unsafe { (api.poll_init)(uv_loop, poll, reactor.poll_fd()) };
         if status != 0 {
             free(poll);
             free(timer);
+            free(idle);
             return Err(io::Error::from_raw_os_error(-status));
         }
         // SAFETY: fresh memory of the right size and a live loop; it cannot fail.
         unsafe { (api.timer_init)(uv_loop, timer) };
-        for handle in [poll, timer] {
+        // SAFETY: as above.
+        unsafe { (api.idle_init)(uv_loop, idle) };
+        for handle in [poll, timer, idle] {
             // One reference per handle, given back in `on_closed`.
             let reactor = Rc::into_raw(Rc::clone(reactor)).cast::<c_void>().cast_mut();
             // SAFETY: an initialised handle of ours.
@@ -71,19 +83,20 @@ impl Uv {
         }
         // SAFETY: an initialised poll handle of ours.
         unsafe { (api.poll_start)(poll, UV_READABLE, on_readable) };
-        let (poll, timer, direct) = (Cell::new(poll), Cell::new(timer), Cell::new(ptr::null_mut()));
-        Ok(Rc::new(Self { api, poll, timer, direct, on_panic, closing: Rc::default() }))
+        let (poll, timer, idle) = (Cell::new(poll), Cell::new(timer), Cell::new(idle));
+        let direct = Cell::new(ptr::null_mut());
+        Ok(Rc::new(Self { api, poll, timer, idle, direct, on_panic, closing: Rc::default() }))
     }
 
-    /// Takes both handles out of the loop; `closed` runs once libuv has let go of them.
+    /// Takes the handles out of the loop; `closed` runs once libuv has let go of them.
     pub fn close(&self, closed: impl FnOnce() + 'static) {
         self.unwatch();
-        let (poll, timer) = (self.poll.replace(ptr::null_mut()), self.timer.replace(ptr::null_mut()));
+        let [poll, timer, idle] = [&self.poll, &self.timer, &self.idle].map(|handle| handle.replace(ptr::null_mut()));
         if poll.is_null() {
             return closed();
         }
         *self.closing.done.borrow_mut() = Some(Box::new(closed));
-        for handle in [poll, timer] {
+        for handle in [poll, timer, idle] {
             // SAFETY: a live handle of ours.
             let reactor = unsafe { (self.api.handle_get_data)(handle) };
             // SAFETY: `start` put it there with `Rc::into_raw`, and nobody took it back.
@@ -99,25 +112,30 @@ impl Uv {
 
 impl Driver for Uv {
     fn wake_at(&self, deadline: Option<Instant>) {
-        let timer = self.timer.get();
+        let (timer, idle) = (self.timer.get(), self.idle.get());
         if timer.is_null() {
             return;
         }
         let Some(deadline) = deadline else {
+            // SAFETY: a live idle handle of ours.
+            unsafe { (self.api.idle_stop)(idle) };
             // SAFETY: a live timer handle of ours.
             unsafe { (self.api.timer_stop)(timer) };
             return;
         };
         let rest = deadline.saturating_duration_since(Instant::now());
-        if rest > Duration::ZERO {
-            // Not at once: the loop's notion of now may be old, and a timer would fire too early by as much.
-            // SAFETY: a live handle of ours.
-            let uv_loop = unsafe { (self.api.handle_get_loop)(timer) };
-            // SAFETY: the loop that this live handle belongs to.
-            unsafe { (self.api.update_time)(uv_loop) };
+        if rest.is_zero() {
+            // SAFETY: a live handle of ours; starting one that runs changes nothing.
+            unsafe { (self.api.idle_start)(idle, on_idle) };
+            return;
         }
+        // The loop's notion of now may be old, and a timer would fire too early by as much.
+        // SAFETY: a live handle of ours.
+        let uv_loop = unsafe { (self.api.handle_get_loop)(timer) };
+        // SAFETY: the loop that this live handle belongs to.
+        unsafe { (self.api.update_time)(uv_loop) };
         // libuv cuts the present to a whole millisecond; one more, and the alarm never rings before the deadline.
-        let millis = if rest.is_zero() { 0 } else { u64::try_from(rest.as_millis()).unwrap_or(u64::MAX - 1) + 1 };
+        let millis = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX - 1) + 1;
         // SAFETY: as above.
         unsafe { (self.api.timer_start)(timer, on_timer, millis, 0) };
     }
@@ -192,6 +210,14 @@ unsafe extern "C" fn on_timer(handle: Handle) {
     turn(handle, Reactor::turn);
 }
 
+unsafe extern "C" fn on_idle(handle: Handle) {
+    let Some(api) = Api::find() else { return };
+    // It would run in every round, and keep the loop from waiting.
+    // SAFETY: libuv calls us with a live idle handle of ours.
+    unsafe { (api.idle_stop)(handle) };
+    turn(handle, Reactor::turn);
+}
+
 unsafe extern "C" fn on_directly_readable(handle: Handle, _status: c_int, _events: c_int) {
     turn(handle, Reactor::direct_turn);
 }
@@ -220,7 +246,7 @@ unsafe extern "C" fn on_closed(handle: Handle) {
     let closing = unsafe { Rc::from_raw(closing) };
     free(handle);
     closing.closed.set(closing.closed.get() + 1);
-    if closing.closed.get() == 2
+    if closing.closed.get() == HANDLES
         && let Some(done) = closing.done.borrow_mut().take()
     {
         done();
@@ -278,6 +304,9 @@ api! {
     timer_init = c"uv_timer_init": unsafe extern "C" fn(Loop, Handle) -> c_int;
     timer_start = c"uv_timer_start": unsafe extern "C" fn(Handle, HandleCallback, u64, u64) -> c_int;
     timer_stop = c"uv_timer_stop": unsafe extern "C" fn(Handle) -> c_int;
+    idle_init = c"uv_idle_init": unsafe extern "C" fn(Loop, Handle) -> c_int;
+    idle_start = c"uv_idle_start": unsafe extern "C" fn(Handle, HandleCallback) -> c_int;
+    idle_stop = c"uv_idle_stop": unsafe extern "C" fn(Handle) -> c_int;
     reference = c"uv_ref": unsafe extern "C" fn(Handle);
     unref = c"uv_unref": unsafe extern "C" fn(Handle);
     close = c"uv_close": unsafe extern "C" fn(Handle, HandleCallback);
