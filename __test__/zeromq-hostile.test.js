@@ -121,6 +121,15 @@ test('a peer that does not finish its handshake is sent away', async () => {
   }, { handshakeInterval: 200 })
 })
 
+test('with heartbeats a peer that says nothing any more is let go of', async () => {
+  await beside(async pull => {
+    const silent = connect(pull.lastEndpoint)
+    silent.raw.write(hello('PUSH')) // It answers no PING.
+    await until(() => silent.closed)
+    expect(silent.got.includes('PING')).toBe(true)
+  }, { heartbeatInterval: 50, heartbeatTimeout: 100 })
+})
+
 test('a message that is cut off is thrown away whole', async () => {
   await beside(async pull => {
     const cut = connect(pull.lastEndpoint)

@@ -120,6 +120,16 @@ test('a paused socket is silent, and loses nothing', async () => {
   await until(() => got.length === 11)
 })
 
+test('a socket that is closed by a listener is silent', async () => {
+  const [push, pull] = pair('push', 'pull')
+  const got = messages(pull)
+  pull.once('message', () => pull.close())
+  for (let i = 0; i < 10; i++) push.send(String(i))
+  await until(() => got.length > 0)
+  await delay(50)
+  expect(got).toEqual([['0']])
+})
+
 test('a monitor tells of connections', async () => {
   const [push, pull] = [make('push'), make('pull')]
   const seen = []

@@ -179,6 +179,20 @@ describe('errors', () => {
   })
 })
 
+test('a part that cannot be made a text leaves nothing of its message behind', async () => {
+  const [push, pull] = await pair('tcp', zmq.Push, zmq.Pull)
+  const evil = { toString () { throw new Error('no text') } }
+  const between = []
+  const busy = { toString: () => String(between.push(push.send('between'))) }
+  const send = async message => push.send(message)
+  await expect(send(['begun', evil])).rejects.toThrow('no text')
+  await expect(send(evil)).rejects.toThrow('no text')
+  await send(['whole', busy])
+  await Promise.all(between)
+  expect(text(await pull.receive())).toEqual(['between'])
+  expect(text(await pull.receive())).toEqual(['whole', '1'])
+})
+
 test('a router sends to whom it names, and hears of who is not there', async () => {
   const router = ends.make(zmq.Router, { mandatory: true })
   await router.bind(address('tcp'))

@@ -196,7 +196,12 @@ class Channel {
       return
     }
     this.#writing = null
-    this.#add(writing.message)
+    try {
+      this.#add(writing.message)
+    } catch (error) { // It could not be made a text.
+      this.#settle(writing)?.reject(/** @type {Error} */ (error))
+      return
+    }
     this.#settle(writing)?.resolve()
   }
 
@@ -265,7 +270,14 @@ class Channel {
 
   /** @param {Pending & { message: unknown }} writing */
   #retrySingle (writing) {
-    const result = this.#trySingle(writing.message)
+    let result
+    try {
+      result = this.#trySingle(writing.message)
+    } catch (error) {
+      this.#writing = null
+      this.#settle(writing)?.reject(/** @type {Error} */ (error))
+      return
+    }
     if (result === EAGAIN) return
     this.#writing = null
     if (result >= 0) this.#settle(writing)?.resolve()

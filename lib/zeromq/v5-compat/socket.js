@@ -205,9 +205,9 @@ class Socket extends EventEmitter {
    */
   #deliver (messages, next, done) {
     try {
-      while (next < messages.length && !this.#paused) this.emit('message', ...messages[next++])
+      while (next < messages.length && !this.#paused && !this.closed) this.emit('message', ...messages[next++])
     } finally {
-      if (next === messages.length) done()
+      if (next === messages.length || this.closed) done()
       else if (this.#paused) this.once(RESUME, () => process.nextTick(() => this.#deliver(messages, next, done)))
       else process.nextTick(() => this.#deliver(messages, next, done))
     }
