@@ -268,6 +268,12 @@ describe('what Node does not do', () => {
     await once(child, 'close')
   })
 
+  test('a listener that throws takes nothing along: no output, no close, no message', () => {
+    expect(JSON.parse(runFixture(fixture('child-throwing-listeners.js')))).toEqual([
+      'uncaught spawn', 'output', 'uncaught exit', 'uncaught error', 'uncaught message', 2, 3
+    ])
+  })
+
   test('dieWithParent: kill -9 of the parent takes the child along', async () => {
     const parent = spawn(process.execPath, [fixture('child-that-dies-along.js')])
     const [line] = await once(parent.stdout.setEncoding('utf8'), 'data')
