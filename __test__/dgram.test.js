@@ -180,6 +180,25 @@ describe.each([['node:dgram', theirs], ['interproc/dgram', ours]])('%s', (_name,
   })
 })
 
+// Node 20 has no block lists for datagrams.
+test('block lists keep datagrams from leaving and from arriving', async () => {
+  const { BlockList } = require('node:net')
+  const list = new BlockList()
+  list.addAddress('127.0.0.1')
+  const receiver = await bound(ours, { type: 'udp4', receiveBlockList: list })
+  const sender = await bound(ours, { type: 'udp4', sendBlockList: list })
+  const { port } = receiver.address()
+  const error = await new Promise(resolve => { sender.send('x', port, '127.0.0.1', resolve) })
+  expect(error.code).toBe('ERR_IP_BLOCKED')
+  expect((await new Promise(resolve => { sender.connect(port, '127.0.0.1', resolve) })).code).toBe('ERR_IP_BLOCKED')
+  const messages = jest.fn()
+  receiver.on('message', messages)
+  const free = await bound(ours)
+  await new Promise(resolve => { free.send('x', port, '127.0.0.1', resolve) })
+  await new Promise(resolve => { setTimeout(resolve, 50) })
+  expect(messages).not.toHaveBeenCalled()
+})
+
 describe('only here', () => {
   test('sendMany sends each message as a datagram', async () => {
     const [receiver, sender] = await Promise.all([bound(ours), bound(ours)])

@@ -69,6 +69,7 @@ class UDP {
    * @param {number} version of IP
    */
   #onMessages (slab, offset, count, address, port, version) {
+    if (this.owner.receiveBlockList?.check(address, `ipv${version}`)) return
     const family = version === 4 ? 'IPv4' : 'IPv6'
     const lengths = new Uint32Array(slab, offset, count)
     let at = offset + align(count * 4)

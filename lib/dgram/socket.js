@@ -7,7 +7,7 @@ const EventEmitter = require('node:events')
 const dns = require('node:dns')
 const net = require('node:net')
 const {
-  ERR_INVALID_FD_TYPE, ERR_SOCKET_ALREADY_BOUND, ERR_SOCKET_BAD_TYPE, ERR_SOCKET_DGRAM_IS_CONNECTED,
+  ERR_INVALID_FD_TYPE, ERR_IP_BLOCKED, ERR_SOCKET_ALREADY_BOUND, ERR_SOCKET_BAD_TYPE, ERR_SOCKET_DGRAM_IS_CONNECTED,
   ERR_SOCKET_DGRAM_NOT_CONNECTED, ERR_SOCKET_DGRAM_NOT_RUNNING, errnoException, exceptionWithHostPort
 } = require('../errors')
 const { validateAbortSignal, validateFunction, validatePort, validateString, validateUint32 } = require('../validate')
@@ -270,6 +270,17 @@ class SocketClass extends EventEmitter {
     return this
   }
 
+  /**
+   * @param {string} ip
+   * @param {string} address what the user called it
+   * @param {number} port
+   */
+  #connectTo (ip, address, port) {
+    if (this.sendBlockList?.check(ip, `ipv${net.isIP(ip)}`)) return new ERR_IP_BLOCKED(ip)
+    const status = this._check().native.connect(ip, port)
+    return status < 0 ? exceptionWithHostPort(status, 'connect', address, port) : null
+  }
+
   #started () {
     this._bindState = 'bound'
     const { recvBufferSize, sendBufferSize } = this.#settings
@@ -287,8 +298,7 @@ class SocketClass extends EventEmitter {
     if (callback) this.once('connect', callback)
     this._resolve(address, (error, ip) => {
       if (!this._handle) return
-      const status = error ? 0 : this._handle.native.connect(ip, port)
-      const problem = error ?? (status < 0 ? exceptionWithHostPort(status, 'connect', address, port) : null)
+      const problem = error ?? this.#connectTo(ip, address, port)
       this._connectState = problem ? 'disconnected' : 'connected'
       process.nextTick(() => {
         if (problem === null) return void this.emit('connect')

@@ -7,7 +7,7 @@ const net = require('node:net')
 const {
   ERR_INVALID_ADDRESS_FAMILY, ERR_INVALID_ARG_TYPE, ERR_INVALID_IP_ADDRESS, ERR_IP_BLOCKED, exceptionWithHostPort
 } = require('../errors')
-const { validateBoolean, validateFunction, validateInt32, validateNumber, validatePort } = require('../validate')
+const { validateBoolean, validateFunction, validateInt32, validateNumber, validatePort, validateString } = require('../validate')
 
 module.exports = { afterConnect, attempt, connectPath, connectError, lookupAndConnect }
 
@@ -32,6 +32,7 @@ function connectPath (socket, path) {
  */
 function lookupAndConnect (socket, options) {
   const { localAddress, localPort } = options
+  if (options.host != null) validateString(options.host, 'options.host')
   const host = options.host || 'localhost'
   const target = checked(options, host)
   const family = net.isIP(host)

@@ -51,9 +51,10 @@ function listen (server, args) {
  * @param {any} flags
  */
 function lookupAndListen (server, port, host, flags) {
+  const id = server._listeningId
   dns.lookup(host, (error, ip, family) => {
+    if (server._handle || server._listeningId !== id) return
     if (error) return void server.emit('error', error)
-    if (server._handle) return
     listenAt(server, ip, port, family ?? 4, flags)
   })
   return server

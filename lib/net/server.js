@@ -21,6 +21,8 @@ class ServerClass extends EventEmitter {
   /** @type {any[]} */
   _workers = []
   _unref = false
+  /** Goes up with each close(): a look-up that began before it does not listen any more. */
+  _listeningId = 0
   /** @type {string | null} */
   _pipeName = null
   /** @type {string | null} what node:cluster would know it by */
@@ -70,6 +72,7 @@ class ServerClass extends EventEmitter {
       const running = this._handle !== null
       this.once('close', () => { running ? callback() : callback(new ERR_SERVER_NOT_RUNNING()) })
     }
+    this._listeningId += 1
     if (this._handle) {
       this._handle.close()
       this._handle = null
