@@ -18,7 +18,7 @@ test('interproc ls shows segments and their processes', () => {
   const name = `${randomName()}`
   const buffer = SharedBuffer.alloc(2048, { name })
   const line = interproc('ls').stdout.split('\n').find(each => each.includes(name))
-  expect(line).toMatch(new RegExp(`^buffer +${name} +2 KiB +in use +${process.pid}$`))
+  expect(line).toMatch(new RegExp(`^buffer +${name} +2 KiB +- +in use +${process.pid}$`))
   const found = JSON.parse(interproc('ls', '--json').stdout).find(info => info.name === name)
   expect(found).toMatchObject({ kind: 'buffer', size: 2048, health: 'in use', users: [{ pid: process.pid, alive: true }] })
   buffer.close()

@@ -29,6 +29,8 @@ const families = {
   process: require('./process'),
   shared: require('./shared'),
   queue: require('./queue'),
+  map: require('./map'),
+  locks: require('./locks'),
   load: require('./load')
 }
 

@@ -12,6 +12,7 @@ const { version } = require('../../package.json')
 const commands = {
   build: () => require('./build'),
   ls: () => require('./ls'),
+  top: () => require('./top'),
   cleanup: () => require('./cleanup'),
   rm: () => require('./rm')
 }

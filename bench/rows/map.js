@@ -1,0 +1,27 @@
+'use strict'
+
+/** Each map is opened by two processes; one does the measured work while the other does the same. */
+const map = (id, what, program, target) => ({
+  id,
+  title: `${what} of a 100-byte JSON value, two processes at once`,
+  unit: 'op/s',
+  higherIsBetter: true,
+  target,
+  ours: { name: 'interproc', module: 'interproc', programs: ['map-open', program], args: { keys: 1000 } },
+  peer: { name: 'lmdb', module: 'lmdb', programs: ['map-open', program], args: { keys: 1000 } }
+})
+
+/** @type {import('./index').Row[]} */
+module.exports = [
+  map('map.get', 'Reading', 'map-get', 2),
+  map('map.set', 'Writing', 'map-set', 5),
+  {
+    id: 'counter.add',
+    title: 'Adding to a SharedCounter, against Atomics.add on a BigInt64Array over a SharedArrayBuffer',
+    unit: 'op/s',
+    higherIsBetter: true,
+    target: 0.9,
+    ours: { name: 'interproc', module: 'interproc', programs: ['counter-add'], args: {} },
+    peer: { name: 'Atomics.add', module: 'node:buffer', programs: ['counter-add'], args: {} }
+  }
+]

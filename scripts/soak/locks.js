@@ -1,0 +1,133 @@
+'use strict'
+
+/**
+ * Processes get and give back locks, permits and entries of a map, while this one kills (SIGKILL) and stops (SIGSTOP) them at random.
+ * A lock has a word that only its holder may set; a map's entry has a text as long as it says.
+ */
+
+const { fork } = require('node:child_process')
+
+const NAMES = 4
+const PERMITS = 3
+const WORKERS = 6
+/** Without any progress for so long, something hangs. */
+const STALL_MS = 20_000
+
+if (require.main === module) work(process.argv[2])
+
+module.exports = { soak }
+
+/** @param {number} seconds */
+async function soak (seconds) {
+  const { locks, Semaphore, SharedBuffer, SharedMap } = require('../../lib')
+  const buffer = SharedBuffer.alloc(4096)
+  const words = new Int32Array(buffer.buffer)
+  const map = new SharedMap({ capacity: 256 * 1024 })
+  const place = JSON.stringify({ buffer: buffer.ticket, map: map.ticket, prefix: `soak ${process.pid}` })
+  const semaphore = new Semaphore(`soak ${process.pid} permits`, PERMITS)
+  // Deaths are remembered as long as someone has the table open: this process.
+  const own = await locks.acquire(`soak ${process.pid}`)
+  const counts = { kills: 0, stops: 0, locks: 0, deaths: 0 }
+  const failures = []
+  const workers = new Set()
+  const ending = { now: false }
+  const start = () => {
+    const worker = fork(__filename, [place], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    let stderr = ''
+    worker.stderr.on('data', text => { stderr += text })
+    worker.on('message', failure => failures.push(failure))
+    worker.on('exit', (code, signal) => {
+      workers.delete(worker)
+      if (signal !== 'SIGKILL') failures.push(`a worker ended by ${signal ?? code}: ${stderr}`)
+      if (!ending.now) start()
+    })
+    workers.add(worker)
+  }
+  for (let i = 0; i < WORKERS; i++) start()
+  const deadline = Date.now() + seconds * 1000
+  let progress = { at: Date.now(), count: 0 }
+  while (Date.now() < deadline) {
+    await new Promise(resolve => setTimeout(resolve, 5 + Math.random() * 30))
+    const victim = [...workers][Math.floor(Math.random() * workers.size)]
+    if (Math.random() < 0.2) {
+      victim?.kill('SIGSTOP')
+      counts.stops++
+      await new Promise(resolve => setTimeout(resolve, Math.random() * 100))
+      victim?.kill('SIGCONT')
+    } else if (victim?.kill('SIGKILL')) {
+      counts.kills++
+    }
+    const count = Atomics.load(words, NAMES)
+    if (count !== progress.count) progress = { at: Date.now(), count }
+    if (Date.now() - progress.at > STALL_MS) {
+      failures.push(`no lock was got for ${STALL_MS} ms`)
+      break
+    }
+  }
+  ending.now = true
+  own.release()
+  for (const worker of workers) worker.kill('SIGKILL')
+  while (workers.size > 0) await new Promise(resolve => setTimeout(resolve, 10))
+  for (let i = 0; i < NAMES; i++) {
+    const lock = locks.acquireSync(`soak ${process.pid} ${i}`, { timeout: 10_000 })
+    if (lock === null) failures.push(`lock ${i} was not free in the end`)
+    lock?.release()
+  }
+  const all = semaphore.acquireSync({ count: PERMITS, timeout: 10_000 })
+  if (all === null) failures.push(`permits were lost: ${JSON.stringify(semaphore.query())}`)
+  all?.release()
+  for (const [key, { length, text }] of map) if (text.length !== length) failures.push(`entry ${key} is torn`)
+  counts.locks = words[NAMES]
+  counts.deaths = words[NAMES + 1]
+  map.close()
+  buffer.close()
+  return { ...counts, failures }
+}
+
+/** @param {string} place */
+async function work (place) {
+  const { locks, Semaphore, SharedBuffer, SharedMap } = require('../../lib')
+  const { buffer, map: ticket, prefix } = JSON.parse(place)
+  const words = new Int32Array(SharedBuffer.open(buffer).buffer)
+  const map = new SharedMap(ticket)
+  const semaphore = new Semaphore(`${prefix} permits`, PERMITS)
+  const random = count => Math.floor(Math.random() * count)
+  const guarded = (number, lock) => {
+    Atomics.add(words, NAMES, 1)
+    const before = Atomics.exchange(words, number, process.pid)
+    if (lock.ownerDied) Atomics.add(words, NAMES + 1, 1)
+    else if (before !== 0) process.send(`lock ${number} was held by ${before} and ${process.pid} at once`)
+    for (let i = random(2000); i > 0; i--);
+    const after = Atomics.exchange(words, number, 0)
+    if (after !== process.pid) process.send(`${after} came into lock ${number} of ${process.pid}`)
+  }
+  for (;;) {
+    const number = random(NAMES)
+    const name = `${prefix} ${number}`
+    const length = random(1000)
+    switch (random(5)) {
+      case 0: {
+        const lock = locks.acquireSync(name)
+        guarded(number, lock)
+        lock.release()
+        break
+      }
+      case 1: {
+        const permit = await semaphore.acquire({ count: 1 + random(PERMITS) })
+        permit.release()
+        break
+      }
+      case 2:
+        map.set(`key ${random(50)}`, { length, text: 'x'.repeat(length) })
+        break
+      case 3: {
+        const key = `key ${random(50)}`
+        const entry = map.get(key)
+        if (entry !== undefined && entry.text.length !== entry.length) process.send(`entry ${key} is torn`)
+        break
+      }
+      default:
+        await locks.request(name, lock => guarded(number, lock))
+    }
+  }
+}
