@@ -14,8 +14,8 @@ const MAX_NAME = 200
 let open
 
 class SharedCounter {
-  #words
-  #index
+  /** A view of its word alone: the fastest to add to. */
+  #word
   #name
 
   /** @param {string} name 1 to 200 bytes of UTF-8. A new counter is 0 */
@@ -26,33 +26,32 @@ class SharedCounter {
     const { page, words } = counters()
     const index = page.find(name)
     if (index === null) throw new ERR_INVALID_STATE('there are as many shared counters as there can be (4096)')
-    this.#words = words
-    this.#index = index
+    this.#word = new BigInt64Array(words.buffer, index * 8, 1)
     this.#name = name
   }
 
   get name () { return this.#name }
 
-  get value () { return Atomics.load(this.#words, this.#index) }
-  set value (value) { Atomics.store(this.#words, this.#index, value) }
+  get value () { return Atomics.load(this.#word, 0) }
+  set value (value) { Atomics.store(this.#word, 0, value) }
 
   /**
    * Adds, and gives what was there before, as `Atomics.add` does.
    * @param {bigint} [by]
    */
-  add (by = 1n) { return Atomics.add(this.#words, this.#index, by) }
+  add (by = 1n) { return Atomics.add(this.#word, 0, by) }
 
   /** @param {bigint} [by] */
-  sub (by = 1n) { return Atomics.sub(this.#words, this.#index, by) }
+  sub (by = 1n) { return Atomics.sub(this.#word, 0, by) }
 
   /** @param {bigint} value */
-  exchange (value) { return Atomics.exchange(this.#words, this.#index, value) }
+  exchange (value) { return Atomics.exchange(this.#word, 0, value) }
 
   /**
    * @param {bigint} expected
    * @param {bigint} value
    */
-  compareExchange (expected, value) { return Atomics.compareExchange(this.#words, this.#index, expected, value) }
+  compareExchange (expected, value) { return Atomics.compareExchange(this.#word, 0, expected, value) }
 
   toJSON () { return this.value.toString() }
   [Symbol.toPrimitive] (/** @type {string} */ hint) { return hint === 'string' ? this.value.toString() : this.value }

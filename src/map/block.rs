@@ -44,6 +44,8 @@ pub(super) struct Words {
     unused: AtomicU32,
     /// For lists.
     pub(super) evicted: AtomicU64,
+    /// Odd while the map is changed: whoever read without the mutex reads again.
+    pub(super) changes: AtomicU64,
 }
 
 /// Where the buckets begin.

@@ -21,6 +21,9 @@ pub enum Value {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// The entry's time is over.
+pub(super) struct Ended;
+
 /// When an entry is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
@@ -48,12 +51,24 @@ impl<'a> Store<'a> {
         Self { region, words, blocks, now }
     }
 
-    /// The value and its version; using it makes it the newest.
+    /// The value and its version.
     pub(super) fn get(self, key: &[u8]) -> Option<(Value, u64)> {
         let index = self.find(key)?;
         let block = self.block(index)?;
-        self.touch(index);
+        self.mark_used(index);
         Some((self.value(block)?, block.version.load(Relaxed)))
+    }
+
+    /// The same without the mutex, and without trust: what it gives counts only if nothing changed meanwhile. `Err`: an entry that
+    /// has ended, which is to be removed.
+    pub(super) fn peek(self, key: &[u8]) -> Result<Option<(Value, u64)>, Ended> {
+        let Some(index) = self.look_up(key) else { return Ok(None) };
+        let Some(block) = self.block(index) else { return Ok(None) };
+        if self.has_ended(block) {
+            return Err(Ended);
+        }
+        self.mark_used(index);
+        Ok(self.value(block).map(|value| (value, block.version.load(Relaxed))))
     }
 
     pub(super) fn has(self, key: &[u8]) -> bool {
@@ -83,6 +98,7 @@ impl<'a> Store<'a> {
         };
         let index = self.reserve(key.len() + bytes.len(), old)?;
         let block = self.block(index).ok_or(Full)?;
+        self.take_mark(index);
         let tick = self.tick();
         let born = old.and_then(|old| self.block(old)).map_or(tick, |block| block.born.load(Relaxed));
         let ttl = ttl.unwrap_or(self.words.ttl.load(Relaxed));
@@ -256,7 +272,7 @@ impl<'a> Store<'a> {
         let mut evicted = 0;
         while self.words.free_count.load(Relaxed) < count {
             evicted += 1;
-            if evicted > self.blocks {
+            if evicted > self.blocks.saturating_mul(2) {
                 self.distrust();
                 return Err(Full);
             }
@@ -269,6 +285,11 @@ impl<'a> Store<'a> {
             };
             if self.words.evict.load(Relaxed) == 0 {
                 return Err(Full);
+            }
+            // Used since it came to its place: it gets another round. Everyone's mark is gone after one.
+            if evicted <= self.blocks && self.take_mark(victim) {
+                self.touch(victim);
+                continue;
             }
             self.remove(victim);
             put64(&self.words.evicted, self.words.evicted.load(Relaxed).wrapping_add(1));
@@ -333,10 +354,21 @@ impl<'a> Store<'a> {
         }
     }
 
-    fn touch(self, index: u32) {
-        if self.words.newest.load(Relaxed) == index + 1 {
-            return;
+    /// Notes a use. Readers do it without the mutex: a wrong mark only lets an entry stay for a round longer.
+    fn mark_used(self, index: u32) {
+        if let Some(word) = self.marks(index)
+            && word.load(Relaxed) & (1 << (index % 32)) == 0
+        {
+            word.fetch_or(1 << (index % 32), Relaxed);
         }
+    }
+
+    fn take_mark(self, index: u32) -> bool {
+        let bit = 1 << (index % 32);
+        self.marks(index).is_some_and(|word| word.fetch_and(!bit, Relaxed) & bit != 0)
+    }
+
+    fn touch(self, index: u32) {
         if let Some(block) = self.block(index) {
             put64(&block.used, self.tick());
         }
@@ -498,6 +530,10 @@ impl<'a> Store<'a> {
         Some(unsafe { &*block })
     }
 
+    fn marks(self, index: u32) -> Option<&'a std::sync::atomic::AtomicU32> {
+        self.region.atomic_u32(AT_BUCKETS + self.blocks as usize * 4 + (index / 32) as usize * 4)
+    }
+
     fn bucket(self, hash: u32) -> Option<&'a std::sync::atomic::AtomicU32> {
         self.region.atomic_u32(AT_BUCKETS + (hash % self.blocks) as usize * 4)
     }
@@ -505,5 +541,6 @@ impl<'a> Store<'a> {
 
 /// Where the blocks begin, for so many of them.
 pub(super) fn first_block(blocks: u32) -> usize {
-    (AT_BUCKETS + blocks as usize * 4).next_multiple_of(BLOCK)
+    let marks = (blocks as usize).div_ceil(32) * 4;
+    (AT_BUCKETS + blocks as usize * 4 + marks).next_multiple_of(BLOCK)
 }

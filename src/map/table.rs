@@ -1,13 +1,16 @@
 //! A map as a process has it open.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::block::{BLOCK, Words, put32};
 use super::store::{Full, Put, Store, Value, first_block};
 use crate::lock::{Got, World, owner_of, owner_word};
 use crate::shm::{Create, CreateError, Kind, Open, OpenError, Place, Region, Segment, futex};
+
+/// How often a read without the mutex is tried.
+const READ_TRIES: u32 = 16;
 
 /// What a new map is like.
 #[derive(Clone, Copy, Debug)]
@@ -75,9 +78,27 @@ impl Map {
         &self.segment
     }
 
-    /// The value and its version.
+    /// The value and its version. Does not take the mutex, unless others change the map all the time.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<(Value, u64)> {
+        let region = self.segment.region();
+        if let Some(words) = words(region) {
+            let store = Store::new(region, words, self.blocks, now());
+            for _ in 0..READ_TRIES {
+                // SYNC: pairs with the Release in `Held::drop`: the even number's changes are seen.
+                let before = words.changes.load(Ordering::Acquire);
+                if before % 2 == 1 || words.sound.load(Ordering::Relaxed) != 1 {
+                    std::hint::spin_loop();
+                    continue;
+                }
+                let Ok(found) = store.peek(key) else { break };
+                // SYNC: pairs with the fence in `with`: who saw some of a change sees its odd number.
+                fence(Ordering::Acquire);
+                if words.changes.load(Ordering::Relaxed) == before {
+                    return found;
+                }
+            }
+        }
         self.with(|store| store.get(key))
     }
 
@@ -155,6 +176,10 @@ impl Map {
         // `open` has found them; the region does not change.
         let Some(words) = words(region) else { unreachable!("a map without its first page") };
         let got = words.mutex.lock(self.me, self, None);
+        let changes = words.changes.load(Ordering::Relaxed);
+        words.changes.store(changes | 1, Ordering::Relaxed);
+        // SYNC: pairs with the fence in `get`: the odd number is seen before any change.
+        fence(Ordering::Release);
         let held = Held { map: self, words };
         let store = Store::new(region, words, self.blocks, now());
         if got == Some(Got::Dead) || words.sound.load(Ordering::Relaxed) != 1 {
@@ -179,6 +204,9 @@ impl Drop for Held<'_> {
         }
         #[cfg(test)]
         super::tests::step();
+        let changes = self.words.changes.load(Ordering::Relaxed);
+        // SYNC: pairs with the Acquire in `get`: the changes come before the even number.
+        self.words.changes.store((changes | 1).wrapping_add(1), Ordering::Release);
         self.words.mutex.unlock(self.map);
     }
 }

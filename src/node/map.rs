@@ -2,17 +2,27 @@
 
 #![expect(unreachable_pub, reason = "the binding's macros demand `pub`")]
 
-use napi::bindgen_prelude::*;
+use napi::{bindgen_prelude::*, sys};
 use napi_derive::napi;
 
+use super::env::check;
 use super::shm::{Code, SharedSegment, create_error, open_error};
 use crate::map::{Counters, Full, Map, Options, Put, Value};
 use crate::shm::{Name, Place};
 
 type Result<T> = std::result::Result<T, Error<Code>>;
 
-/// What a value is in JavaScript: a text, a number, bytes; none: no entry.
-type Found = Option<Either3<String, f64, Buffer>>;
+/// A value on its way to JavaScript: a string, a number or a Buffer.
+pub(crate) struct Given(Value);
+
+/// A key. Short ones, as nearly all are, take no memory of the heap.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack, that is the point")]
+pub(crate) enum Key {
+    Short([u8; SHORT_KEY], usize),
+    Long(String),
+}
+
+const SHORT_KEY: usize = 256;
 
 /// A map that this thread has open.
 #[napi]
@@ -24,7 +34,7 @@ pub(crate) struct MapHandle {
 #[napi(object, object_from_js = false)]
 pub(crate) struct MapVersion {
     #[napi(ts_type = "string | number | Buffer")]
-    pub value: Either3<String, f64, Buffer>,
+    pub value: Given,
     pub version: f64,
 }
 
@@ -50,56 +60,79 @@ impl MapHandle {
     }
 
     /// The value, or nothing.
-    #[napi(catch_unwind)]
-    pub fn get(&self, key: String) -> Result<Found> {
-        Ok(self.open()?.get(key.as_bytes()).map(|(value, _)| give(value)))
+    #[napi(catch_unwind, ts_return_type = "string | number | Buffer | null")]
+    pub fn get(&self, #[napi(ts_arg_type = "string")] key: Key) -> Result<Option<Given>> {
+        Ok(self.open()?.get(key.as_bytes()).map(|(value, _)| Given(value)))
     }
 
     /// The value with its version, for [`MapHandle::set`].
     #[napi(catch_unwind)]
-    pub fn get_version(&self, key: String) -> Result<Option<MapVersion>> {
+    pub fn get_version(&self, #[napi(ts_arg_type = "string")] key: Key) -> Result<Option<MapVersion>> {
         let found = self.open()?.get(key.as_bytes());
-        Ok(found.map(|(value, version)| MapVersion { value: give(value), version: number(version) }))
+        Ok(found.map(|(value, version)| MapVersion { value: Given(value), version: number(version) }))
     }
 
     #[napi(catch_unwind)]
-    pub fn has(&self, key: String) -> Result<bool> {
+    pub fn has(&self, #[napi(ts_arg_type = "string")] key: Key) -> Result<bool> {
         Ok(self.open()?.has(key.as_bytes()))
     }
 
     /// Stores a text. `ttl` in milliseconds, 0: without an end, none: the map's. `version`: only if the entry still has it (0: no
     /// entry), -1: only where there is none. `false`: so it was not stored.
     #[napi(catch_unwind)]
-    pub fn set_text(&self, key: String, text: String, ttl: Option<f64>, version: Option<f64>) -> Result<bool> {
-        self.put(&key, &Value::Text(text.into_bytes()), ttl, version)
+    pub fn set_text(
+        &self,
+        #[napi(ts_arg_type = "string")] key: Key,
+        text: String,
+        ttl: Option<f64>,
+        version: Option<f64>,
+    ) -> Result<bool> {
+        self.put(key.as_bytes(), &Value::Text(text.into_bytes()), ttl, version)
     }
 
     /// As `setText`.
     #[napi(catch_unwind)]
-    pub fn set_number(&self, key: String, value: f64, ttl: Option<f64>, version: Option<f64>) -> Result<bool> {
-        self.put(&key, &Value::Number(value), ttl, version)
+    pub fn set_number(
+        &self,
+        #[napi(ts_arg_type = "string")] key: Key,
+        value: f64,
+        ttl: Option<f64>,
+        version: Option<f64>,
+    ) -> Result<bool> {
+        self.put(key.as_bytes(), &Value::Number(value), ttl, version)
     }
 
     /// As `setText`.
     #[napi(catch_unwind)]
-    pub fn set_bytes(&self, key: String, bytes: &[u8], ttl: Option<f64>, version: Option<f64>) -> Result<bool> {
-        self.put(&key, &Value::Bytes(bytes.to_vec()), ttl, version)
+    pub fn set_bytes(
+        &self,
+        #[napi(ts_arg_type = "string")] key: Key,
+        bytes: &[u8],
+        ttl: Option<f64>,
+        version: Option<f64>,
+    ) -> Result<bool> {
+        self.put(key.as_bytes(), &Value::Bytes(bytes.to_vec()), ttl, version)
     }
 
     /// Adds to a number; nothing if the value is none.
     #[napi(catch_unwind)]
-    pub fn increment(&self, key: String, by: f64, ttl: Option<f64>) -> Result<Option<f64>> {
+    pub fn increment(
+        &self,
+        #[napi(ts_arg_type = "string")] key: Key,
+        by: f64,
+        ttl: Option<f64>,
+    ) -> Result<Option<f64>> {
         self.open()?.increment(key.as_bytes(), by, ttl.map(whole)).map_err(full)
     }
 
     #[napi(catch_unwind)]
-    pub fn delete(&self, key: String) -> Result<bool> {
+    pub fn delete(&self, #[napi(ts_arg_type = "string")] key: Key) -> Result<bool> {
         Ok(self.open()?.delete(key.as_bytes()))
     }
 
     /// Removes an entry that still has this version.
     #[napi(catch_unwind)]
-    pub fn delete_version(&self, key: String, version: f64) -> Result<bool> {
+    pub fn delete_version(&self, #[napi(ts_arg_type = "string")] key: Key, version: f64) -> Result<bool> {
         Ok(self.open()?.delete_version(key.as_bytes(), whole(version)))
     }
 
@@ -145,13 +178,13 @@ impl MapHandle {
         self.map = None;
     }
 
-    fn put(&self, key: &str, value: &Value, ttl: Option<f64>, version: Option<f64>) -> Result<bool> {
+    fn put(&self, key: &[u8], value: &Value, ttl: Option<f64>, version: Option<f64>) -> Result<bool> {
         let put = match version {
             None => Put::Always,
             Some(version) if version < 0.0 => Put::IfAbsent,
             Some(version) => Put::IfVersion(whole(version)),
         };
-        let stored = self.open()?.put(key.as_bytes(), value, ttl.map(whole), put).map_err(full)?;
+        let stored = self.open()?.put(key, value, ttl.map(whole), put).map_err(full)?;
         Ok(stored.is_some())
     }
 
@@ -197,14 +230,52 @@ impl CounterPage {
     }
 }
 
-fn give(value: Value) -> Either3<String, f64, Buffer> {
-    match value {
-        // What another process scribbled may be no UTF-8.
-        Value::Text(bytes) => Either3::A(
-            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
-        ),
-        Value::Number(number) => Either3::B(number),
-        Value::Bytes(bytes) => Either3::C(bytes.into()),
+impl Key {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short(bytes, length) => &bytes[..*length],
+            Self::Long(text) => text.as_bytes(),
+        }
+    }
+}
+
+impl FromNapiValue for Key {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Self> {
+        let (mut bytes, mut length) = ([0_u8; SHORT_KEY], 0);
+        let start = bytes.as_mut_ptr().cast();
+        // SAFETY: the env and value of this call, and room for as many bytes as it is told.
+        let status = unsafe { sys::napi_get_value_string_utf8(env, value, start, SHORT_KEY, &raw mut length) };
+        // Fewer bytes than the longest character away from the end: all are there.
+        if status == sys::Status::napi_ok && length < SHORT_KEY - 5 {
+            return Ok(Self::Short(bytes, length));
+        }
+        // SAFETY: the env and value of this call.
+        unsafe { String::from_napi_value(env, value) }.map(Self::Long)
+    }
+}
+
+impl ToNapiValue for Given {
+    unsafe fn to_napi_value(env: sys::napi_env, given: Self) -> napi::Result<sys::napi_value> {
+        match given.0 {
+            Value::Text(bytes) if bytes.is_ascii() => {
+                let mut value = std::ptr::null_mut();
+                let length = isize::try_from(bytes.len()).unwrap_or(isize::MAX);
+                // SAFETY: the env of this call; pointer and length are the vector's.
+                let status =
+                    unsafe { sys::napi_create_string_latin1(env, bytes.as_ptr().cast(), length, &raw mut value) };
+                check(status).map(|()| value)
+            }
+            // What another process scribbled may be no UTF-8.
+            Value::Text(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                // SAFETY: the env of this call.
+                unsafe { ToNapiValue::to_napi_value(env, &*text) }
+            }
+            // SAFETY: the env of this call.
+            Value::Number(number) => unsafe { f64::to_napi_value(env, number) },
+            // SAFETY: the env of this call.
+            Value::Bytes(bytes) => unsafe { Buffer::to_napi_value(env, bytes.into()) },
+        }
     }
 }
 
