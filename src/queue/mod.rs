@@ -64,4 +64,6 @@ pub enum Sent {
 }
 
 #[cfg(all(test, not(interproc_loom)))]
+mod crash_tests;
+#[cfg(all(test, not(interproc_loom)))]
 mod tests;
