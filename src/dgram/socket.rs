@@ -85,7 +85,8 @@ pub struct Datagrams {
     sink: RefCell<Option<Rc<dyn DatagramSink>>>,
     hold: Hold,
     blocked: Cell<bool>,
-    segments: Cell<bool>,
+    /// Does the kernel take parcels of several datagrams here? Until it has refused one.
+    pub(super) segments: Cell<bool>,
 }
 
 thread_local! {
@@ -161,8 +162,8 @@ impl Datagrams {
                     self.wait_for_room();
                     return done;
                 }
-                // Segments need the device's help, or a smaller size than its MTU: without them, then.
-                Err(_) if parcels[0].count > 1 => self.segments.set(false),
+                Err(error) if parcels[0].count > 1 && sys_unix::refuses_segments(&error) => self.segments.set(false),
+                // Any other belongs to the first datagram, as if it had been sent alone; nothing has left yet.
                 Err(error) => {
                     report(done, Err(error));
                     at += batch[done].length;

@@ -82,6 +82,16 @@ pub(super) fn send(fd: BorrowedFd<'_>, bytes: &[u8], parcels: &[Parcel]) -> io::
     again(|| unsafe { libc::sendmmsg(fd.as_raw_fd(), messages.as_mut_ptr(), vlen, flags as _) })
 }
 
+/// Is it the segments that the kernel refuses (udp(7), and `udp_send_skb` in net/ipv4/udp.c)? `EIO`: the device computes
+/// no checksums; `EINVAL` or `EMSGSIZE`: one is larger than the path's MTU; `EOPNOTSUPP`, `ENOPROTOOPT`: an old kernel or
+/// a socket of another kind. What the datagrams themselves are refused for comes again when they are sent one by one.
+pub(super) fn refuses_segments(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE | libc::EOPNOTSUPP | libc::ENOPROTOOPT)
+    )
+}
+
 /// Asks for datagrams of one sender and size to arrive merged, as they left or as the device merged them: one pass
 /// through the kernel for up to 64. Only for a socket that nobody else reads: he would take them for one datagram.
 #[cfg(target_os = "linux")]

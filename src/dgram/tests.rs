@@ -98,6 +98,31 @@ fn a_datagram_that_is_too_large_is_its_own_error_only() {
 }
 
 #[test]
+fn only_a_refusal_of_segments_ends_sending_in_segments() {
+    let at = Loop::new();
+    let send = |socket: &Datagrams, to| {
+        let mut ends = Vec::new();
+        let batch = [Outgoing { length: 8, to }; 3];
+        assert_eq!(socket.send(&[7; 24], &batch, |_, end| ends.push(end.map_err(|e| e.raw_os_error()))), 3);
+        ends
+    };
+    let (_, socket, _) = at.socket("127.0.0.1:0");
+    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    socket.connect(Some(nobody)).unwrap();
+    assert_eq!(send(&socket, None), [Ok(8); 3]);
+    // The answer to the batch before is the next one's first error, and that one's alone.
+    assert_eq!(send(&socket, None), [Err(Some(libc::ECONNREFUSED)), Ok(8), Ok(8)]);
+    assert_eq!(socket.segments.get(), cfg!(target_os = "linux"));
+    // What the kernel refuses as it refuses segments is sent without, and is then each one's own error or none.
+    let (log, socket, to) = at.socket("127.0.0.1:0");
+    let refused = send(&socket, Some(SocketAddr::from(([127, 0, 0, 1], 0))));
+    assert!(refused.iter().all(Result::is_err), "{refused:?}");
+    assert!(!socket.segments.get());
+    assert_eq!(send(&socket, Some(to)), [Ok(8); 3]);
+    at.until(|| log.got.borrow().len() == 3);
+}
+
+#[test]
 fn a_connected_socket_hears_only_its_peer_and_that_it_is_gone() {
     let at = Loop::new();
     let (log, socket, name) = at.socket("127.0.0.1:0");
