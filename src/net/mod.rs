@@ -7,11 +7,13 @@ mod address;
 mod listener;
 mod options;
 mod outbox;
+mod room;
 mod stream;
 mod sys_unix;
 
 pub use address::{Address, bind_failure};
 pub use listener::{ListenOptions, Listener, ListenerSink};
+pub use room::Room;
 pub use stream::{Kind, Stream, StreamSink};
 
 #[cfg(test)]

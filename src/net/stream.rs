@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::address::{self, Address};
 use super::outbox::Outbox;
+use super::room::Room;
 use super::sys_unix;
 use crate::reactor::{Hold, Interest, Reactor, Readiness, Source, Token};
 
@@ -32,7 +33,7 @@ pub enum Kind {
 pub trait StreamSink {
     /// Lends memory for one read: calls `read` once, with `hint` bytes of memory or what is at hand (not empty), and
     /// answers what it answered. Nothing else may be called from here.
-    fn lend(&self, hint: usize, read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<usize>;
+    fn lend(&self, hint: usize, read: &mut dyn FnMut(Room<'_>) -> io::Result<usize>) -> io::Result<usize>;
     /// `length` bytes (never 0) have been read into the memory lent last.
     fn data(&self, length: usize);
     /// The peer will send no more. Writing may go on.
@@ -312,9 +313,9 @@ impl Stream {
             return 0;
         };
         let mut asked = 0;
-        let got = sink.lend(self.next_read.get(), &mut |memory| {
-            asked = memory.len();
-            self.with_fd(|fd| sys_unix::read(fd, memory))
+        let got = sink.lend(self.next_read.get(), &mut |mut room| {
+            asked = room.len();
+            self.with_fd(|fd| sys_unix::read(fd, &mut room))
         });
         match got {
             Ok(0) => {

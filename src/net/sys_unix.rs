@@ -6,13 +6,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use socket2::SockRef;
 
 use super::Kind;
+use super::room::Room;
 
 /// Parts that one `writev` takes; Linux and macOS both allow 1024 (IOV_MAX).
 pub(super) const MAX_PARTS: usize = 1024;
 
 /// Reads once; 0 is the end.
-pub(super) fn read(fd: BorrowedFd<'_>, memory: &mut [u8]) -> io::Result<usize> {
-    again(|| rustix::io::read(fd, &mut *memory))
+pub(super) fn read(fd: BorrowedFd<'_>, room: &mut Room<'_>) -> io::Result<usize> {
+    again(|| rustix::io::read(fd, room.memory()).map(|(read, _)| read.len()))
 }
 
 /// Writes once. No SIGPIPE on sockets; on pipes it is ignored process-wide, by Node as by Rust's runtime.

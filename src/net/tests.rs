@@ -31,10 +31,10 @@ impl Log {
 }
 
 impl StreamSink for Log {
-    fn lend(&self, hint: usize, read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+    fn lend(&self, hint: usize, read: &mut dyn FnMut(Room<'_>) -> io::Result<usize>) -> io::Result<usize> {
         let mut memory = self.memory.borrow_mut();
         memory.resize(hint, 0);
-        read(&mut memory)
+        read(memory.as_mut_slice().into())
     }
 
     fn data(&self, length: usize) {

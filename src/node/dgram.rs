@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::rc::{Rc, Weak};
@@ -17,6 +18,7 @@ use napi_derive::napi;
 use super::callback::{Arg, Callback};
 use super::env::{EnvState, errno, status};
 use super::net::{SocketName, interface_index, ip, is_not_open, named};
+use super::slab::write;
 use crate::dgram::{BindOptions, DatagramSink, Datagrams, Membership, Outgoing, Received};
 use crate::net::Address;
 
@@ -290,19 +292,19 @@ impl JsSink {
         // What does not fit into one slab goes in two.
         let table = (run.len() * 4).next_multiple_of(ALIGNMENT);
         let total = run.iter().map(|bytes| bytes.len().next_multiple_of(ALIGNMENT)).sum::<usize>() + table;
-        let Some((memory, room)) = state.slab().reserve(&state, total) else {
+        let Some(memory) = state.slab().reserve(&state, total) else {
             return self.error(io::ErrorKind::OutOfMemory.into());
         };
-        if room < total && run.len() > 1 {
+        if memory.len() < total && run.len() > 1 {
             let (first, second) = run.split_at(run.len() / 2);
             self.deliver(first, sender);
             return self.deliver(second, sender);
         }
-        if room < total {
+        if memory.len() < total {
             return self.error(io::ErrorKind::OutOfMemory.into());
         }
-        // SAFETY: the slab lends initialised memory that nobody has been shown, until `take`; no JavaScript runs here.
-        pack(run, table, unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), total) });
+        // SAFETY: the slab's until `take`, and nobody has been shown it; no JavaScript runs here.
+        pack(run, table, unsafe { &mut *memory.as_ptr() });
         let (slab, offset) = state.slab().take(total);
         let (address, port, family) = sender.map_or((String::new(), 0, 4), |sender| {
             (text_of(sender), sender.port(), if sender.is_ipv4() { 4 } else { 6 })
@@ -320,12 +322,12 @@ impl JsSink {
     }
 }
 
-fn pack(run: &[&[u8]], table: usize, memory: &mut [u8]) {
+fn pack(run: &[&[u8]], table: usize, memory: &mut [MaybeUninit<u8>]) {
     let mut at = table;
     for (index, bytes) in run.iter().enumerate() {
         let length = u32::try_from(bytes.len()).unwrap_or(0);
-        memory[index * 4..][..4].copy_from_slice(&length.to_ne_bytes());
-        memory[at..][..bytes.len()].copy_from_slice(bytes);
+        write(&mut memory[index * 4..][..4], &length.to_ne_bytes());
+        write(&mut memory[at..][..bytes.len()], bytes);
         at += bytes.len().next_multiple_of(ALIGNMENT);
     }
 }

@@ -19,7 +19,7 @@ use napi_derive::napi;
 
 use super::callback::{Arg, Callback};
 use super::env::{EnvState, errno, status};
-use crate::net::{Address, Kind, ListenOptions, Listener, ListenerSink, Stream, StreamSink, bind_failure};
+use crate::net::{Address, Kind, ListenOptions, Listener, ListenerSink, Room, Stream, StreamSink, bind_failure};
 
 /// The first argument of a stream's function; `lib/net/handle.js` has the same numbers.
 mod event {
@@ -248,11 +248,11 @@ struct JsSink {
 }
 
 impl StreamSink for JsSink {
-    fn lend(&self, hint: usize, read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+    fn lend(&self, hint: usize, read: &mut dyn FnMut(Room<'_>) -> io::Result<usize>) -> io::Result<usize> {
         let state = self.state.upgrade().ok_or(io::ErrorKind::NotConnected)?;
-        let (memory, length) = state.slab().reserve(&state, hint).ok_or(io::ErrorKind::OutOfMemory)?;
-        // SAFETY: the slab lends initialised memory that nobody has been shown, until `take`; no JavaScript runs here.
-        read(unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), length) })
+        let memory = state.slab().reserve(&state, hint).ok_or(io::ErrorKind::OutOfMemory)?;
+        // SAFETY: the slab's until `take`, and nobody has been shown it; no JavaScript runs here, nor another `reserve`.
+        read(unsafe { &mut *memory.as_ptr() }.into())
     }
 
     fn data(&self, length: usize) {

@@ -10,6 +10,7 @@ use napi_derive::napi;
 
 use super::callback::{Arg, Callback};
 use super::env::EnvState;
+use super::slab::write;
 use crate::process::{Channel, ChannelSink};
 
 /// The first argument of a channel's function; `lib/child_process/channel.js` has the same numbers.
@@ -116,28 +117,26 @@ pub(crate) fn duplicate_descriptor(fd: i32) -> i32 {
     }
 }
 
-/// Reads into the thread's slab and calls the channel's function.
+/// Copies into the thread's slab and calls the channel's function.
 struct JsSink {
     state: Weak<EnvState>,
     on_event: Callback,
 }
 
 impl ChannelSink for JsSink {
-    fn lend(&self, hint: usize, read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+    fn data(&self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> io::Result<()> {
         let state = self.state.upgrade().ok_or(io::ErrorKind::NotConnected)?;
-        let (memory, length) = state.slab().reserve(&state, hint).ok_or(io::ErrorKind::OutOfMemory)?;
-        // SAFETY: the slab lends initialised memory that nobody has been shown, until `take`; no JavaScript runs here.
-        read(unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), length) })
-    }
-
-    fn data(&self, length: usize, descriptors: Vec<OwnedFd>) {
-        let Some(state) = self.state.upgrade() else { return };
+        let length = bytes.len();
+        let memory = state.slab().reserve(&state, length).ok_or(io::ErrorKind::OutOfMemory)?;
+        // SAFETY: the slab's until `take`, and nobody has been shown it; no JavaScript runs here.
+        write(&mut unsafe { &mut *memory.as_ptr() }[..length], bytes);
         let (slab, offset) = state.slab().take(length);
         // Node sends one with a message; more are closed here.
         if let Some(descriptor) = descriptors.into_iter().next() {
             self.on_event.call(&[Arg::Int(event::DESCRIPTOR), Arg::Int(descriptor.into_raw_fd())]);
         }
         self.on_event.call(&[Arg::Int(event::DATA), Arg::Reference(slab), int(offset), int(length)]);
+        Ok(())
     }
 
     fn end(&self) {

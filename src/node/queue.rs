@@ -6,6 +6,7 @@
 #![expect(unreachable_pub, reason = "the binding's macros demand `pub`")]
 
 use std::cell::{Cell, RefCell};
+use std::mem::MaybeUninit;
 use std::path::PathBuf;
 use std::ptr;
 use std::rc::{Rc, Weak};
@@ -384,11 +385,16 @@ impl QueueHandle {
             return Chunk::lend(&chunk, env);
         }
         let slab = self.inner.state.slab();
-        let Some((start, room)) = slab.reserve(&self.inner.state, wanted) else {
+        let Some(memory) = slab.reserve(&self.inner.state, wanted) else {
             return integer(env, -libc::ENOMEM);
         };
+        let length = wanted.min(memory.len());
         // SAFETY: reserved for us until it is taken; JavaScript does not look there yet.
-        let into = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), wanted.min(room)) };
+        let uninitialised = &mut unsafe { &mut *memory.as_ptr() }[..length];
+        // Cleared: of a damaged record's place nothing is written.
+        uninitialised.fill(MaybeUninit::new(0));
+        // SAFETY: all of it was initialised just now, and it stays reserved.
+        let into = unsafe { std::slice::from_raw_parts_mut(memory.cast().as_ptr(), length) };
         let (reference, offset) = slab.take(wanted);
         self.copy(work, into, offset);
         let mut value = ptr::null_mut();

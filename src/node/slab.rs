@@ -8,6 +8,7 @@
 //! waiting for that; with V8's own it stays near 80 MB, as in node:net.
 
 use std::cell::RefCell;
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use napi::sys;
@@ -38,9 +39,9 @@ impl Slab {
         Self { current: RefCell::new(None) }
     }
 
-    /// Room to write into, until the next [`Slab::take`]: some 4 KiB at least, `wanted` bytes if one slab holds them.
-    /// `None` when memory is out.
-    pub(crate) fn reserve(&self, env: &EnvState, wanted: usize) -> Option<(NonNull<u8>, usize)> {
+    /// Room to write into, until the next [`Slab::take`]: some 4 KiB at least, `wanted` bytes if one slab holds them. What
+    /// is there now is anything: memory that was used before and not cleared. `None` when memory is out.
+    pub(crate) fn reserve(&self, env: &EnvState, wanted: usize) -> Option<NonNull<[MaybeUninit<u8>]>> {
         let wanted = wanted.clamp(TIGHT, LARGE);
         let rest = self.current.borrow().as_ref().map_or(0, |current| current.size - current.used);
         if rest < wanted {
@@ -49,7 +50,8 @@ impl Slab {
         let current = self.current.borrow();
         let current = current.as_ref()?;
         // SAFETY: `used` never exceeds `size`, the length of the allocation.
-        Some((unsafe { current.memory.add(current.used) }, current.size - current.used))
+        let start = unsafe { current.memory.add(current.used) };
+        Some(NonNull::slice_from_raw_parts(start.cast(), current.size - current.used))
     }
 
     /// The first `length` bytes of what was reserved are a message now: the ArrayBuffer, and the offset in it.
@@ -76,6 +78,12 @@ impl Slab {
             *self.current.borrow_mut() = allocate(env.raw(), size);
         });
     }
+}
+
+/// Copies into memory that may be uninitialised, of the same length.
+pub(super) fn write(memory: &mut [MaybeUninit<u8>], bytes: &[u8]) {
+    // SAFETY: of one layout; what is initialised may be seen as if it were not.
+    memory.copy_from_slice(unsafe { &*(ptr::from_ref(bytes) as *const [MaybeUninit<u8>]) });
 }
 
 /// glibc gives the top of its heap back to the system when 128 KiB of it are free: after each collection of V8 all slabs'

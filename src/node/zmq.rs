@@ -8,6 +8,7 @@ use napi_derive::napi;
 
 use super::callback::{Arg, Callback};
 use super::env::EnvState;
+use super::slab::write;
 use crate::reactor::Hold;
 use crate::zmq::{Context, Error, Event, Frames, Handler, Options, Socket};
 use crate::zmtp::SocketType;
@@ -207,11 +208,11 @@ impl Bridge {
             return self.hand_over_large(state, body, more);
         }
         let slab = state.slab();
-        let Some((memory, size)) = slab.reserve(state, batch.front(usize::MAX).0.len()) else { return false };
-        let (bytes, messages) = batch.front(size);
+        let Some(memory) = slab.reserve(state, batch.front(usize::MAX).0.len()) else { return false };
+        let (bytes, messages) = batch.front(memory.len());
         let length = bytes.len();
-        // SAFETY: `reserve` gave room for `size` bytes, and `length` is not more.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), memory.as_ptr(), length) };
+        // SAFETY: the slab's until `take`, and nobody has been shown it; no JavaScript runs here.
+        write(&mut unsafe { &mut *memory.as_ptr() }[..length], bytes);
         batch.advance(length, messages);
         let (buffer, offset) = slab.take(length);
         self.messages.call(&[Arg::Reference(buffer), number(offset), number(length), number(messages)]);

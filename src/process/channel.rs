@@ -17,10 +17,11 @@ use crate::reactor::{Hold, Interest, Reactor, Readiness, Source, Token};
 
 /// Who hears of a channel, on its reactor's thread.
 pub trait ChannelSink {
-    /// Lends memory for one read: calls `read` once, and answers what it answered.
-    fn lend(&self, hint: usize, read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<usize>;
-    /// `length` bytes have been read into the memory lent last; these descriptors came with the first of them.
-    fn data(&self, length: usize, descriptors: Vec<OwnedFd>);
+    /// `bytes` (never none) have been read; these descriptors came with the first of them.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::OutOfMemory`]: there is no memory to keep them in. The channel reads no more.
+    fn data(&self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> io::Result<()>;
     /// The other side has closed the channel.
     fn end(&self);
     /// There is room again, after [`Channel::write`] took less than all.
@@ -41,11 +42,16 @@ pub struct Channel {
     blocked: Cell<bool>,
 }
 
-/// Bytes asked for at once, and the most that is read in one turn.
+/// Bytes read at once, and the most that is read in one turn.
 const READ: usize = 64 * 1024;
 const READ_PER_TURN: usize = 1024 * 1024;
 /// Node sends one descriptor with a message; what a stranger sends beyond these the kernel closes.
 const DESCRIPTORS: usize = 4;
+
+thread_local! {
+    /// Where channels are read into. What came is copied out: a message is mostly short, and keeps no more memory than it has.
+    static MEMORY: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
+}
 
 impl Channel {
     /// Takes over a socket that does not block. Nothing is read before [`Channel::resume`]. It holds the loop.
@@ -144,11 +150,14 @@ impl Channel {
 
     fn read_once(&self, sink: &dyn ChannelSink) -> io::Result<usize> {
         let mut descriptors = Vec::new();
-        let length = sink.lend(READ, &mut |memory| self.with_fd(|fd| receive(fd, memory, &mut descriptors)))?;
-        if length > 0 {
-            sink.data(length, descriptors);
-        }
-        Ok(length)
+        let mut memory = MEMORY.take().unwrap_or_else(|| vec![0; READ].into_boxed_slice());
+        let read = self.with_fd(|fd| receive(fd, &mut memory, &mut descriptors));
+        let handed = match read {
+            Ok(length @ 1..) => sink.data(&memory[..length], descriptors),
+            _ => Ok(()),
+        };
+        MEMORY.set(Some(memory));
+        handed.and(read)
     }
 
     fn ask_again(&self) {

@@ -13,7 +13,7 @@ use incoming::Incoming;
 use super::connecter::Connecter;
 use super::inner::Inner;
 use super::pipe::PipeKey;
-use crate::net::{Stream, StreamSink};
+use crate::net::{Room, Stream, StreamSink};
 use crate::reactor::TimerId;
 use crate::zmtp::{self, ProtocolError};
 
@@ -297,20 +297,20 @@ impl Connection {
 }
 
 impl StreamSink for Connection {
-    fn lend(&self, _hint: usize, read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+    fn lend(&self, _hint: usize, read: &mut dyn FnMut(Room<'_>) -> io::Result<usize>) -> io::Result<usize> {
         let mut carry = self.carry.borrow_mut();
         let have = carry.len();
         if self.need.get() > SCRATCH {
             // A long frame: read to where it stays, and grow by what has come, never by what was announced.
             let room = (self.need.get() - have).min(have.max(SCRATCH));
             carry.resize(have + room, 0);
-            let got = read(&mut carry[have..]);
+            let got = read((&mut carry[have..]).into());
             carry.truncate(have + got.as_ref().copied().unwrap_or(0));
             return got;
         }
         let mut scratch = BUFFER.take().unwrap_or_else(|| vec![0; 2 * SCRATCH].into());
         scratch[..have].copy_from_slice(&carry);
-        let got = read(&mut scratch[have..have + SCRATCH]);
+        let got = read((&mut scratch[have..have + SCRATCH]).into());
         BUFFER.set(Some(scratch));
         got
     }
