@@ -27,7 +27,7 @@ const ready = type => frame(4, Buffer.concat([
   Buffer.from('\u0005READY\u000bSocket-Type', 'latin1'), Buffer.from([0, 0, 0, type.length]), Buffer.from(type)
 ]))
 const hello = type => Buffer.concat([greeting(), ready(type)])
-const huge = Buffer.from([2, 0x40, 0, 0, 0, 0, 0, 0, 0])
+const huge = Buffer.from([2, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff])
 
 /** A raw connection to a socket: what it got, and whether it was ended. */
 function connect (endpoint) {
@@ -68,6 +68,11 @@ const BAD = {
   'a command that says more follows': Buffer.concat([hello('PUSH'), Buffer.from([5, 1, 0])]),
   'a frame of 2^63 bytes': Buffer.concat([hello('PUSH'), Buffer.from([2, 0x80, 0, 0, 0, 0, 0, 0, 0])]),
   'a command of 2^62 bytes': Buffer.concat([hello('PUSH'), Buffer.from([6, 0x40, 0, 0, 0, 0, 0, 0, 0])]),
+  'a frame of 2^62 bytes': Buffer.concat([hello('PUSH'), Buffer.from([2, 0x40, 0, 0, 0, 0, 0, 0, 0])]),
+  'a part of 4 GiB': Buffer.concat([hello('PUSH'), Buffer.from([3, 0, 0, 0, 1, 0, 0, 0, 0])]),
+  'an unknown command': Buffer.concat([hello('PUSH'), frame(4, Buffer.from('\u0008WHATEVER'))]),
+  'a second READY': Buffer.concat([hello('PUSH'), ready('PUSH')]),
+  'parts without end': Buffer.concat([hello('PUSH'), Buffer.alloc(2 * 2 ** 20, Buffer.from([1, 0])), frame(1, Buffer.alloc(0))]),
   'a PING without a time to live': Buffer.concat([hello('PUSH'), frame(4, Buffer.from('\u0004PING'))])
 }
 
@@ -79,12 +84,24 @@ test.each(Object.keys(BAD))('%s ends that connection', async name => {
   })
 })
 
-test('an unknown command is nothing to worry about', async () => {
+test('what came before an unknown command arrives, and events tell of the end', async () => {
   await beside(async pull => {
+    const ended = new Promise(resolve => pull.events.on('disconnect', resolve))
     const odd = connect(pull.lastEndpoint)
-    odd.raw.write(Buffer.concat([hello('PUSH'), frame(4, Buffer.from('\u0007WHATEVER')), frame(0, Buffer.from('odd'))]))
+    odd.raw.write(Buffer.concat([hello('PUSH'), frame(0, Buffer.from('odd')), frame(4, Buffer.from('\u0008WHATEVER'))]))
     expect(text(await pull.receive())).toEqual(['odd'])
-    expect(odd.closed).toBe(false)
+    expect(await ended).toMatchObject({ type: 'disconnect', address: pull.lastEndpoint })
+    await until(() => odd.closed)
+  })
+})
+
+test('commands that mean nothing to this type are nothing to worry about', async () => {
+  await beside(async pull => {
+    const peer = connect(pull.lastEndpoint)
+    const commands = ['\u0004PONG', '\u0009SUBSCRIBEa', '\u0006CANCELa', '\u0004JOINa', '\u0005LEAVEa'].map(body => frame(4, Buffer.from(body)))
+    peer.raw.write(Buffer.concat([hello('PUSH'), ...commands, frame(0, Buffer.from('fine'))]))
+    expect(text(await pull.receive())).toEqual(['fine'])
+    expect(peer.closed).toBe(false)
   })
 })
 

@@ -8,6 +8,8 @@ const PING: &[u8] = b"PING";
 const PONG: &[u8] = b"PONG";
 const SUBSCRIBE: &[u8] = b"SUBSCRIBE";
 const CANCEL: &[u8] = b"CANCEL";
+const JOIN: &[u8] = b"JOIN";
+const LEAVE: &[u8] = b"LEAVE";
 
 /// The longest context of a PING; PONG echoes it.
 const MAX_CONTEXT: usize = 16;
@@ -24,13 +26,13 @@ pub(super) enum Command<'a> {
     Cancel(&'a [u8]),
     /// Holds the reason.
     Error(&'a [u8]),
-    /// Nothing to do: PONG, which is a sign of life as any bytes are; JOIN and LEAVE, for draft types only; and names
-    /// that we do not know, which libzmq ignores too.
+    /// Nothing to do: PONG, which is a sign of life as any bytes are; JOIN and LEAVE, for draft types only.
     Ignored,
 }
 
 impl<'a> Command<'a> {
-    /// Reads the body of a command frame.
+    /// Reads the body of a command frame. A name that RFC 37 does not have after the handshake is an error: libzmq ignores
+    /// it, but sends none itself, so who does speaks something else.
     pub(super) fn decode(body: &'a [u8]) -> Result<Self, ProtocolError> {
         let (name, data) = split(body)?;
         Ok(match name {
@@ -41,7 +43,8 @@ impl<'a> Command<'a> {
             SUBSCRIBE => Self::Subscribe(data),
             CANCEL => Self::Cancel(data),
             ERROR => Self::Error(error_reason(data)?),
-            _ => Self::Ignored,
+            PONG | JOIN | LEAVE => Self::Ignored,
+            _ => return Err(ProtocolError::UnexpectedCommand),
         })
     }
 }
@@ -137,11 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn names_must_fit_and_unknown_ones_are_ignored() {
+    fn names_must_fit_and_be_known() {
         for body in [&b""[..], b"\0", b"\0PING", b"\x05PING", b"\xffPING"] {
             assert_eq!(Command::decode(body), Err(ProtocolError::MalformedCommand));
         }
-        for body in [&b"\x04JOINgroup"[..], b"\x05LEAVEgroup", b"\x01x", b"\x04ping", b"\x05READY"] {
+        for body in [&b"\x01x"[..], b"\x04ping", b"\x05READY", b"\x05HELLO", b"\x08WHATEVER"] {
+            assert_eq!(Command::decode(body), Err(ProtocolError::UnexpectedCommand));
+        }
+        for body in [&b"\x04JOINgroup"[..], b"\x05LEAVEgroup"] {
             assert_eq!(Command::decode(body), Ok(Command::Ignored));
         }
     }

@@ -12,7 +12,8 @@ pub struct Config {
     /// The security mechanism; the peer must have the same.
     pub security: Security,
     /// The longest message to take, in bytes of all its frames together; it also bounds the number of frames, by the
-    /// same figure but never below 1024, as empty frames cost memory too. `None`: as long as the peer sends.
+    /// same figure but never below 1024, as empty frames cost memory too. `None`, and anything above:
+    /// [`MAX_MESSAGE`](super::MAX_MESSAGE) bytes. Never more than [`MAX_FRAMES`](super::MAX_FRAMES) frames.
     pub max_message_size: Option<u64>,
     /// The longest command to take after the handshake, in bytes of its body: so also the longest topic that a 3.1 peer
     /// may subscribe to, less 10 bytes. During the handshake it is [`MAX_HANDSHAKE_COMMAND`](super::MAX_HANDSHAKE_COMMAND).
@@ -37,7 +38,7 @@ pub enum Security {
 }
 
 impl Config {
-    /// The defaults of libzmq: NULL, no limit on messages, 30 s for the handshake, no heartbeat. Commands are limited to
+    /// The defaults of libzmq: NULL, no limit on messages but [`MAX_MESSAGE`](super::MAX_MESSAGE), 30 s for the handshake, no heartbeat. Commands are limited to
     /// 1 MiB.
     #[must_use]
     pub fn new(socket_type: SocketType) -> Self {

@@ -18,11 +18,11 @@ pub enum ProtocolError {
     MechanismMismatch([u8; 20]),
     /// A frame with reserved flag bits, or a command with MORE. Holds the flags.
     InvalidFlags(u8),
-    /// A frame longer than 2^63-1, than this machine can address, or a message longer than `max_message_size`.
+    /// A message longer than `max_message_size` or [`MAX_MESSAGE`](super::MAX_MESSAGE), or of too many frames.
     MessageTooBig,
     /// A command longer than is allowed at this point. Holds its length.
     CommandTooBig(u64),
-    /// The command, or message, has no place at this point of the handshake.
+    /// The command, or message, has no place at this point: during the handshake, or a name that is not known after it.
     UnexpectedCommand,
     /// A command whose name or body does not follow its grammar.
     MalformedCommand,
@@ -111,7 +111,7 @@ impl fmt::Display for ProtocolError {
             Self::InvalidFlags(flags) => write!(f, "Frame with invalid flags 0x{flags:02x}"),
             Self::MessageTooBig => f.write_str("Message too long"),
             Self::CommandTooBig(size) => write!(f, "Command of {size} bytes is too long"),
-            Self::UnexpectedCommand => f.write_str("Unexpected command during the handshake"),
+            Self::UnexpectedCommand => f.write_str("Unexpected command"),
             Self::MalformedCommand => f.write_str("Malformed command"),
             Self::MalformedError => f.write_str("Malformed ERROR command"),
             Self::MalformedReady => f.write_str("Malformed READY command"),

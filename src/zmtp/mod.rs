@@ -42,7 +42,6 @@
 //!
 //! | Case | What happens |
 //! |---|---|
-//! | Well-formed command of unknown name after the handshake | ignored, as libzmq does |
 //! | SUBSCRIBE, CANCEL to a socket that does not publish; JOIN, LEAVE | ignored |
 //! | A command between the frames of one message | handled |
 //! | PING whose context is longer than 16 bytes | answered with its first 16 |
@@ -50,13 +49,16 @@
 //! | Single-frame message 0x01+topic or 0x00+topic to PUB, XPUB, whatever the peer's version | a subscription |
 //!
 //! Stricter than libzmq: reserved flag bits, COMMAND with MORE, PING without a whole TTL, a command whose name does not
-//! fit, a message before READY, or a reserved identity end the connection; ERROR ends it at any time.
+//! fit, a command of unknown name after the handshake (libzmq ignores it, and sends none), a message before READY, or a
+//! reserved identity end the connection; ERROR ends it at any time.
 //!
 //! # Bounds
 //!
-//! Nothing is ever allocated from a declared length. A connection keeps its outbox (a peer that asks without reading
-//! adds at most [`OUTBOX_LIMIT`] to it) and what READY said (at most [`MAX_HANDSHAKE_COMMAND`]); the bytes of an
-//! unfinished frame stay with the caller, who grows his buffer by what has arrived and not by what was announced.
+//! Nothing is ever allocated from a declared length, and none above [`MAX_MESSAGE`] is waited for: a message whose frames
+//! add up to more, or that has more than [`MAX_FRAMES`] frames, ends the connection. A connection keeps its outbox (a peer
+//! that asks without reading adds at most [`OUTBOX_LIMIT`] to it) and what READY said (at most
+//! [`MAX_HANDSHAKE_COMMAND`]); the bytes of an unfinished frame stay with the caller, who grows his buffer by what has
+//! arrived and not by what was announced.
 
 #![forbid(unsafe_code)]
 
@@ -86,4 +88,4 @@ pub use identity::Identity;
 pub use metadata::Properties;
 pub use peer::Peer;
 pub use socket_type::SocketType;
-pub use traffic::{Flow, Received, Sink};
+pub use traffic::{Flow, MAX_FRAMES, MAX_MESSAGE, Received, Sink};

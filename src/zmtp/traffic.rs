@@ -5,6 +5,12 @@ use std::ops::ControlFlow;
 use super::frame::{Frame, decode_header};
 use super::{Config, Peer, ProtocolError};
 
+/// The longest message that is ever taken, all its frames together: 4 GiB less one byte, the largest Buffer of Node 20,
+/// and the most that we send at once. More than that is not announced by anybody who means it.
+pub const MAX_MESSAGE: u64 = u32::MAX as u64;
+/// The most frames that a message may ever have.
+pub const MAX_FRAMES: u64 = 1 << 20;
+
 /// Whether a [`Sink`] takes more at once. `Break`: what was handed over is taken, and nothing else is handed over until
 /// the next [`receive`](super::Connection::receive): the way to hold a peer back.
 pub type Flow = ControlFlow<()>;
@@ -38,7 +44,8 @@ pub struct Received {
     /// Bytes of the input that are done with. The rest is to be given again, with what comes after it.
     pub consumed: usize,
     /// Bytes, counted from `consumed`, that must be there before the next call gets any further: the whole frame, as
-    /// soon as its length is known. 0 when the sink stopped it. It is a claim of the peer, up to 2^63+8: read straight
+    /// soon as its length is known. 0 when the sink stopped it. It is a claim of the peer, up to 9 bytes more than
+    /// [`MAX_MESSAGE`]: read straight
     /// into a buffer that grows by what has arrived, never allocate it. For a large frame, `decode_header` on the rest
     /// tells where its body will begin: once that buffer holds `need` bytes, the body handed over is its tail, and the
     /// buffer itself can be kept instead of a copy.
@@ -78,8 +85,8 @@ pub(super) enum Meaning<'a> {
 impl Traffic {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            max_message: config.max_message_size.unwrap_or(u64::MAX),
-            max_frames: config.max_message_size.map_or(u64::MAX, |size| size.max(1024)),
+            max_message: config.max_message_size.unwrap_or(MAX_MESSAGE).min(MAX_MESSAGE),
+            max_frames: config.max_message_size.unwrap_or(MAX_FRAMES).clamp(1024, MAX_FRAMES),
             max_command: config.max_command_size,
             publishes: config.socket_type.is_publisher(),
             size: 0,

@@ -144,7 +144,7 @@ fn what_looks_like_a_subscription_is_none_for_other_types() {
 #[test]
 fn commands_may_stand_between_the_frames_of_a_message() {
     let mut end = with_raw_peer(&Config::new(SocketType::Pull), 1, "PUSH");
-    end.feed(b"\x01\x01a\x04\x09\x04PING\0\0hi\x04\x04\x03FOO\0\x01b", 0).unwrap();
+    end.feed(b"\x01\x01a\x04\x09\x04PING\0\0hi\x04\x05\x04PONG\0\x01b", 0).unwrap();
     assert_eq!(end.events(), [frame(b"a", true), frame(b"b", false)]);
     assert_eq!(end.sent(), b"\x04\x07\x04PONGhi");
 }

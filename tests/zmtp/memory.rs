@@ -82,7 +82,7 @@ fn frames_go_through_without_an_allocation() {
 #[test]
 fn an_announced_length_costs_nothing() {
     let mut connection = connection();
-    for shift in 9..63 {
+    for shift in 9..32 {
         let header = [&[2][..], &(1u64 << shift).to_be_bytes(), &[7; 100]].concat();
         let bytes = asked(|| {
             let received = connection.receive(&header, 0, &mut Count::default()).unwrap();
