@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use super::address::{self, Address};
 use super::outbox::Outbox;
@@ -42,12 +42,13 @@ pub trait StreamSink {
     fn connected(&self, result: io::Result<()>);
     /// Everything queued has left, or there is room again after [`Stream::try_write`] took less than it was given.
     fn drain(&self);
-    /// `syscall` (`read`, `write`, `shutdown`) failed. The other direction may still work; close it when done.
+    /// `syscall` (`read`, `write`, `shutdown`, `epoll_ctl`) failed. The other direction may still work; close it when done.
     fn error(&self, syscall: &'static str, error: io::Error);
 }
 
 /// A non-blocking descriptor on a reactor. Closed by [`Stream::close`] or with its last reference.
 pub struct Stream {
+    me: Weak<Self>,
     reactor: Rc<Reactor>,
     kind: Kind,
     fd: RefCell<Option<OwnedFd>>,
@@ -106,7 +107,8 @@ impl Stream {
         sink: Rc<dyn StreamSink>,
         connecting: bool,
     ) -> io::Result<Rc<Self>> {
-        let stream = Rc::new(Self {
+        let stream = Rc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
             reactor: Rc::clone(reactor),
             kind,
             fd: RefCell::new(None),
@@ -418,7 +420,13 @@ impl Stream {
     fn watch(&self, interest: Interest) {
         let Some(token) = self.token.get() else { return };
         if let Err(error) = self.with_fd(|fd| self.reactor.reregister(token, fd, interest)) {
-            self.tell(|sink| sink.error("epoll_ctl", error));
+            // Later: whoever is writing just now may have borrowed what his sink needs.
+            let me = Weak::clone(&self.me);
+            self.reactor.defer(move || {
+                if let Some(me) = me.upgrade() {
+                    me.tell(|sink| sink.error("epoll_ctl", error));
+                }
+            });
         }
     }
 

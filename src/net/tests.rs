@@ -164,6 +164,36 @@ fn a_peer_that_has_gone_is_an_error_not_a_signal() {
     assert_eq!(stream.write(b"x").unwrap_err().kind(), io::ErrorKind::NotConnected);
 }
 
+/// The sink may be borrowed while it writes.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_epoll_refuses_is_told_in_a_turn_and_never_within_a_write() {
+    let forget = |at: &Loop, stream: &Stream| {
+        let (poll, fd) = (at.reactor.poll_fd(), stream.raw_fd().unwrap());
+        // SAFETY: both descriptors are open, and EPOLL_CTL_DEL reads no event.
+        let result = unsafe { libc::epoll_ctl(poll, libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut()) };
+        assert_eq!(result, 0);
+    };
+    let fill = |stream: &Stream| {
+        let body = [0; 65_536];
+        while stream.try_write(&[io::IoSlice::new(&body)]).unwrap() == body.len() {}
+    };
+    let at = Loop::new();
+    let (log, stream, _far) = at.pair();
+    forget(&at, &stream);
+    let borrowed = log.events.borrow_mut();
+    fill(&stream);
+    drop(borrowed);
+    at.until(|| log.saw("epoll_ctl"));
+
+    let (log, stream, _far) = at.pair();
+    forget(&at, &stream);
+    fill(&stream);
+    stream.close();
+    at.reactor.turn();
+    assert!(!log.saw("epoll_ctl"), "nothing is told of a closed stream");
+}
+
 #[test]
 fn a_queued_write_that_fails_is_told() {
     let at = Loop::new();
