@@ -202,10 +202,11 @@ struct Bridge {
 }
 
 impl Bridge {
-    /// One run of records, as long as a slab may be; or one long frame.
+    /// One run of records, as long as a slab may be; or one long frame. `false`: memory is out, and what was not handed
+    /// over is left where it is.
     fn hand_over(&self, state: &EnvState, batch: &mut Frames) -> bool {
-        if let Some((body, more)) = batch.pop_large() {
-            return self.hand_over_large(state, body, more);
+        if batch.is_large() {
+            return self.hand_over_large(state, batch);
         }
         let slab = state.slab();
         let Some(memory) = slab.reserve(state, batch.front(usize::MAX).0.len()) else { return false };
@@ -220,18 +221,19 @@ impl Bridge {
     }
 
     /// The frame's own memory becomes the buffer's.
-    fn hand_over_large(&self, state: &EnvState, body: Vec<u8>, more: bool) -> bool {
-        let mut body = Some(body);
+    fn hand_over_large(&self, state: &EnvState, batch: &mut Frames) -> bool {
         let mut reference = std::ptr::null_mut();
+        let mut taken = None;
         state.inside_js(|| {
-            let env = Env::from_raw(state.raw());
-            let Some(Ok(buffer)) = body.take().map(|body| ArrayBuffer::from_data(&env, body)) else { return };
+            let Some((body, more)) = batch.pop_large() else { return };
+            taken = Some(more);
+            let Ok(buffer) = ArrayBuffer::from_data(&Env::from_raw(state.raw()), body) else { return };
             // SAFETY: a value of the open scope and a live env.
             unsafe { sys::napi_create_reference(state.raw(), buffer.raw(), 1, &raw mut reference) };
         });
-        if reference.is_null() {
-            return false; // Out of memory.
-        }
+        let Some(more) = taken else { return false };
+        // The memory is there; V8 cannot even make the object. Half a message cannot be handed over instead.
+        assert!(!reference.is_null(), "no memory to hand over a message");
         self.large.call(&[Arg::Reference(reference), Arg::Bool(more)]);
         // SAFETY: our reference, given back once.
         unsafe { sys::napi_delete_reference(state.raw(), reference) };

@@ -166,9 +166,14 @@ impl Frames {
         self.shrink();
     }
 
+    /// Does the body of the first record stand apart?
+    pub fn is_large(&self) -> bool {
+        self.messages > 0 && record(&self.bytes[self.read..]).is_some_and(|record| record.large)
+    }
+
     /// The body that stands apart, if the first record is such a one; and whether more frames follow.
     pub fn pop_large(&mut self) -> Option<(Vec<u8>, bool)> {
-        if self.messages == 0 || !record(&self.bytes[self.read..])?.large {
+        if !self.is_large() {
             return None;
         }
         match self.pop()? {

@@ -19,7 +19,7 @@ use crate::zmtp::SocketType;
 /// What is told of a socket: on its thread, within a turn, with no borrow held.
 pub trait Handler {
     /// Messages have come. Say [`Socket::consumed`] for them as the user takes them: until then they count against the
-    /// high-water mark.
+    /// high-water mark. What is left in `batch` is handed over again soon, before anything that came after it.
     fn received(&self, batch: &mut Frames);
     /// There is room for so many messages again.
     fn writable(&self, room: usize);

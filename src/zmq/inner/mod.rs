@@ -13,6 +13,7 @@ use super::binding::Binding;
 use super::connecter::Connecter;
 use super::connection::{Connection, Origin, Reason};
 use super::event::Event;
+use super::frames::Frames;
 use super::inproc::{Bell, Inbox, Party};
 use super::patterns::Pattern;
 use super::pipe::{Core, Link, PipeKey};
@@ -51,6 +52,8 @@ pub(super) struct State {
     pub(super) lookups: Vec<(Lookup, Weak<Connecter>)>,
     /// Whose messages were handed over, and how many of each; in order.
     runs: VecDeque<(PipeKey, u64, usize)>,
+    /// Handed over, and not taken: the user's side was out of memory.
+    refused: Frames,
     /// Pipes that are full, so that their connections have stopped reading.
     pub(super) stalled: Vec<PipeKey>,
     /// Pipes that are ending.
@@ -78,6 +81,7 @@ impl State {
             inproc_connected: Vec::new(),
             lookups: Vec::new(),
             runs: VecDeque::new(),
+            refused: Frames::default(),
             stalled: Vec::new(),
             leaving: Vec::new(),
             backlog: Vec::new(),

@@ -8,14 +8,19 @@ use crate::zmq::connecter::Connecter;
 use crate::zmq::frames::Frames;
 use crate::zmq::pipe::{Link, PipeKey};
 
+/// How long to wait before messages are offered again that were not taken.
+const PATIENCE: Duration = Duration::from_millis(20);
+
 impl Inner {
     /// The socket's turn.
     pub(super) fn run(&self) {
         self.scheduled.set(false);
         self.resume_stalled();
-        let mut batch = Frames::default();
         let mut state = self.state.borrow_mut();
-        self.collect(&mut state, &mut batch);
+        let mut batch = std::mem::take(&mut state.refused);
+        if batch.is_empty() {
+            self.collect(&mut state, &mut batch);
+        }
         self.retry_backlog(&mut state);
         drop(state);
         self.flush();
@@ -33,6 +38,9 @@ impl Inner {
         }
         if batch.messages() > 0 {
             handler.received(&mut batch);
+        }
+        if batch.messages() > 0 {
+            self.offer_again(batch);
         }
         for event in &events {
             handler.event(event);
@@ -52,6 +60,17 @@ impl Inner {
                 _ => runs.push_back((key, pipe.serial, count)),
             }
         }
+    }
+
+    /// The messages stay first in line, and nothing is collected behind them: so the high-water marks hold.
+    fn offer_again(&self, refused: Frames) {
+        self.state.borrow_mut().refused = refused;
+        let me = Weak::clone(&self.me);
+        self.reactor.set_timer(Instant::now() + PATIENCE, move || {
+            if let Some(me) = me.upgrade() {
+                me.schedule();
+            }
+        });
     }
 
     fn resume_stalled(&self) {

@@ -35,6 +35,27 @@ fn a_message_longer_than_any_buffer_arrives_whole() {
 }
 
 #[test]
+fn messages_that_are_not_taken_are_offered_again_and_in_order() {
+    for transport in TRANSPORTS {
+        let bench = Bench::new();
+        let (pull, push) = bench.pair(transport, SocketType::Pull, SocketType::Push);
+        pull.log.refusals.set(3);
+        let long = vec![b'l'; RECORD_MAX + 1];
+        for number in 0..100 {
+            let mut wire = Vec::new();
+            encode_message(&[number.to_string().as_bytes(), if number == 1 { &long } else { b"x" }], &mut wire);
+            push.socket.send(&wire).unwrap();
+            bench.run_for(Duration::from_millis(1));
+        }
+        bench.until("100 messages", || pull.got() == 100);
+        assert_eq!(pull.log.refusals.get(), 0);
+        for (number, message) in pull.take().iter().enumerate() {
+            assert!(message.starts_with(&format!("{number}|")), "{transport}");
+        }
+    }
+}
+
+#[test]
 fn the_pipe_is_there_at_connect_and_takes_as_many_as_the_mark_says() {
     let bench = Bench::new();
     let push = bench.socket_with(SocketType::Push, Options { send_hwm: 3, ..Options::default() });

@@ -33,10 +33,16 @@ struct Log {
     messages: RefCell<Vec<Message>>,
     room: Cell<usize>,
     events: RefCell<Vec<Event>>,
+    /// So often is nothing taken.
+    refusals: Cell<u32>,
 }
 
 impl Handler for Log {
     fn received(&self, batch: &mut Frames) {
+        if self.refusals.get() > 0 {
+            self.refusals.set(self.refusals.get() - 1);
+            return;
+        }
         let mut message = Vec::new();
         while let Some((body, more)) = batch.pop() {
             message.push(body.to_vec());
