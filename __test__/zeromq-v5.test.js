@@ -2,6 +2,8 @@
 
 // The API of versions 4 and 5.
 
+const { execFile } = require('node:child_process')
+const { promisify } = require('node:util')
 const zmq = require('../lib/zeromq/v5-compat')
 const { zmq: both } = require('../lib')
 const { address, until, delay } = require('./fixtures/zeromq-ends')
@@ -90,6 +92,73 @@ test('callbacks tell when a message is queued, and what went wrong', async () =>
   const told = new Promise(resolve => second.on('error', resolve))
   second.bind('nonsense')
   expect(await told).toMatchObject({ code: 'EINVAL' })
+})
+
+test('a closed socket refuses in the callback, or with an event', async () => {
+  const [push] = pair('push', 'pull')
+  push.close()
+  expect(push.closed).toBe(true)
+  expect(await new Promise(resolve => push.send('x', 0, resolve))).toMatchObject({ code: 'EBADF' })
+  const told = new Promise(resolve => push.once('error', resolve))
+  expect(push.send('y')).toBe(push)
+  expect(await told).toMatchObject({ code: 'EBADF' })
+  for (const call of [() => push.connect(address('tcp')), () => push.bindSync(address('tcp')), () => push.getsockopt('linger')]) {
+    expect(call).toThrow(expect.objectContaining({ code: 'EBADF' }))
+  }
+})
+
+test.each([100, 5000])('of %d messages sent none is lost by a close right afterwards', async count => {
+  const pull = make('pull')
+  pull.bindSync(address('tcp'))
+  const got = messages(pull)
+  const push = make('push', { linger: -1 })
+  push.connect(pull.last_endpoint)
+  const told = []
+  for (let i = 0; i < count; i++) push.send(String(i), 0, error => told.push(error))
+  push.close()
+  expect(push.closed).toBe(true)
+  await until(() => got.length === count && told.length === count)
+  expect(got.every(([text], i) => text === String(i))).toBe(true)
+  expect(told.every(error => error === undefined)).toBe(true)
+})
+
+test('what was sent while paused leaves at the close', async () => {
+  const pull = make('pull')
+  pull.bindSync(address('tcp'))
+  const got = messages(pull)
+  const push = make('push', { linger: -1 })
+  push.connect(pull.last_endpoint)
+  push.pause()
+  push.send('a').send('b').close()
+  await until(() => got.length === 2)
+  expect(got).toEqual([['a'], ['b']])
+})
+
+test.each([0, 50])('with a linger of %d ms each callback is told of what could not leave', async linger => {
+  const push = make('push', { linger })
+  push.on('error', () => expect('an error event').toBe('none'))
+  push.send('no callback') // Nobody is connected.
+  const told = []
+  for (let i = 0; i < 10; i++) push.send(String(i), 0, error => told.push(error.code))
+  push.close()
+  await until(() => told.length === 10 && push.inner.closed)
+  expect(told.every(code => ['EBADF', 'EAGAIN'].includes(code))).toBe(true)
+})
+
+test('a callback that throws is called once, and the next messages leave', async () => {
+  const script = `
+    const zmq = require(${JSON.stringify(require.resolve('../lib/zeromq/v5-compat'))})
+    const [push, pull] = [zmq.socket('push'), zmq.socket('pull')]
+    pull.bindSync('tcp://127.0.0.1:*')
+    push.connect(pull.last_endpoint)
+    let calls = 0, thrown = 0, got = 0
+    process.on('uncaughtException', error => { if (error.message === 'mine') thrown++ })
+    pull.on('message', () => { if (++got === 2) setTimeout(() => { console.log(calls, thrown, got); push.close(); pull.close() }, 50) })
+    push.send('a', 0, () => { calls++; throw new Error('mine') })
+    push.send('b')
+  `
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], { timeout: 20_000 })
+  expect(stdout.trim()).toBe('1 1 2')
 })
 
 test('what does not fit under the mark waits', async () => {

@@ -2,6 +2,7 @@
 
 const { EventEmitter } = require('node:events')
 const zeromq = require('..')
+const { zmqError } = require('../errors')
 const monitor = require('./monitor')
 const { SHORT, setOption, getOption } = require('./options')
 
@@ -29,18 +30,22 @@ const CLASSES = {
  * A socket with events: `message` with the frames as arguments, `error`, `bind`, `unbind`; after `monitor()` also
  * `connect`, `accept`, `disconnect` and so on.
  *
- * `send` never refuses: what the high-water mark does not let through waits here, in memory, as in zeromq.js.
+ * `send` never refuses while the socket is open: what the high-water mark does not let through waits here, in memory, as in
+ * zeromq.js. `close` lets it leave first, for as long as `linger` says; what does not leave fails in its callback.
  */
 class Socket extends EventEmitter {
   #socket
   /** @type {unknown[]} */
   #frames = []
-  /** @type {{ message: unknown, done: Done | undefined }[]} */
+  /** @type {{ message: unknown, done: Done | null | undefined }[]} */
   #queue = []
   #sending = false
   #receiving = false
   #paused = false
   #monitored = false
+  #closing = false
+  /** @type {NodeJS.Timeout | undefined} the end of `linger` */
+  #deadline
 
   /** @param {string} type */
   constructor (type) {
@@ -52,7 +57,7 @@ class Socket extends EventEmitter {
     this.#receive()
   }
 
-  get closed () { return this.#socket.closed }
+  get closed () { return this.#closing || this.#socket.closed }
   /** The version 6 socket underneath. */
   get inner () { return this.#socket }
 
@@ -61,7 +66,7 @@ class Socket extends EventEmitter {
    * @param {Done} [done]
    */
   bind (address, done) {
-    this.#socket.bind(address).then(() => this.#told('bind', address, done), this.#failed(done))
+    this.#open.bind(address).then(() => this.#told('bind', address, done), this.#failed(done))
     return this
   }
 
@@ -70,40 +75,44 @@ class Socket extends EventEmitter {
    * @param {Done} [done]
    */
   unbind (address, done) {
-    this.#socket.unbind(address).then(() => this.#told('unbind', address, done), this.#failed(done))
+    this.#open.unbind(address).then(() => this.#told('unbind', address, done), this.#failed(done))
     return this
   }
 
   /** @param {string} address */
   bindSync (address) {
-    this.#socket.bindSync(address)
+    this.#open.bindSync(address)
     return this
   }
 
   /** @param {string} address */
   unbindSync (address) {
-    this.#socket.unbindSync(address)
+    this.#open.unbindSync(address)
     return this
   }
 
   /** @param {string} address */
   connect (address) {
-    this.#socket.connect(address)
+    this.#open.connect(address)
     return this
   }
 
   /** @param {string} address */
   disconnect (address) {
-    this.#socket.disconnect(address)
+    this.#open.disconnect(address)
     return this
   }
 
   /**
    * @param {unknown} message a frame, or an array of them
    * @param {number | null} [flags] `ZMQ_SNDMORE`: more frames of the message follow with the next call
-   * @param {Done} [done]
+   * @param {Done | null} [done] is told once: that the message is queued in the socket, or why it never will be
    */
   send (message, flags, done) {
+    if (this.closed) {
+      this.#fail(zmqError('EBADF'), done)
+      return this
+    }
     const more = ((flags ?? 0) & SNDMORE) !== 0
     if (more || this.#frames.length > 0) {
       this.#frames = this.#frames.concat(message)
@@ -130,7 +139,12 @@ class Socket extends EventEmitter {
   }
 
   close () {
-    this.#socket.close()
+    if (this.closed) return this
+    const { linger } = this.#socket
+    this.#closing = true
+    if (!this.#sending && this.#queue.length > 0) this.#send() // It was paused.
+    if (!this.#sending || linger === 0) this.#finish()
+    else if (linger > 0) this.#deadline = setTimeout(() => this.#finish(), linger)
     return this
   }
 
@@ -169,28 +183,35 @@ class Socket extends EventEmitter {
    * @param {unknown} value
    */
   setsockopt (option, value) {
-    setOption(this.#socket, option, value)
+    setOption(this.#open, option, value)
     return this
   }
 
   /** @param {number | string} option */
-  getsockopt (option) { return getOption(this.#socket, option) }
+  getsockopt (option) { return getOption(this.#open, option) }
+
+  /** The socket underneath, for what a closed one does not do. */
+  get #open () {
+    if (this.#closing) throw zmqError('EBADF')
+    return this.#socket
+  }
 
   #subscriber () {
-    if (this.#socket instanceof zeromq.Subscriber) return this.#socket
+    const socket = this.#open
+    if (socket instanceof zeromq.Subscriber) return socket
     throw new Error('Subscriber socket required')
   }
 
   async #receive () {
     const socket = this.#socket
-    if (this.#receiving || this.#paused || socket.closed || typeof socket.receiveMany !== 'function') return
+    if (this.#receiving || this.#paused || this.closed || typeof socket.receiveMany !== 'function') return
     this.#receiving = true
-    while (!socket.closed && !this.#paused) {
+    while (!this.closed && !this.#paused) {
       try {
         const messages = await socket.receiveMany()
         await new Promise(resolve => process.nextTick(() => this.#deliver(messages, 0, resolve)))
       } catch (error) {
-        if (!socket.closed) process.nextTick(() => this.emit('error', error))
+        if (!this.closed) process.nextTick(() => this.emit('error', error))
         break
       }
     }
@@ -215,24 +236,33 @@ class Socket extends EventEmitter {
 
   async #send () {
     const socket = this.#socket
-    if (typeof socket.send !== 'function') return this.#refuse()
+    if (typeof socket.send !== 'function') return this.#refuse(new Error('Cannot send on this socket type.'))
     this.#sending = true
-    while (this.#queue.length > 0 && !this.#paused && !socket.closed) {
+    while (this.#queue.length > 0 && !socket.closed && (this.#closing || !this.#paused)) {
       for (const { message, done } of this.#queue.splice(0, 1000)) {
         try {
           await socket.send(message)
-          done?.()
         } catch (error) {
           this.#failed(done)(/** @type {Error} */ (error))
+          continue
         }
+        if (done) process.nextTick(done) // What it throws is not the sending's.
       }
     }
     this.#sending = false
+    if (this.#closing) this.#finish()
   }
 
-  #refuse () {
-    const error = new Error('Cannot send on this socket type.')
+  /** @param {Error} error */
+  #refuse (error) {
     for (const { done } of this.#queue.splice(0)) this.#failed(done)(error)
+  }
+
+  /** Everything has left, or must not. */
+  #finish () {
+    clearTimeout(this.#deadline)
+    this.#socket.close()
+    this.#refuse(zmqError('EBADF'))
   }
 
   /**
@@ -248,12 +278,23 @@ class Socket extends EventEmitter {
   }
 
   /**
-   * @param {Done} [done]
+   * What fails because the socket was closed is told to its callback only: who closes without waiting wants no event.
+   * @param {Done | null} [done]
    * @returns {(error: Error) => void}
    */
   #failed (done) {
-    return error => process.nextTick(() => {
-      if (done !== undefined) done(error)
+    return error => {
+      if (done || !this.#socket.closed) this.#fail(error, done)
+    }
+  }
+
+  /**
+   * @param {Error} error
+   * @param {Done | null} [done]
+   */
+  #fail (error, done) {
+    process.nextTick(() => {
+      if (done) done(error)
       else this.emit('error', error)
     })
   }
