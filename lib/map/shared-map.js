@@ -5,6 +5,7 @@
 const native = require('../native')
 const { ERR_INVALID_ARG_TYPE, ERR_INVALID_STATE, ERR_NOT_SUPPORTED, ERR_OUT_OF_RANGE } = require('../errors')
 const { segmentError } = require('../shared/errors')
+const { Seen } = require('./seen')
 const { validateBoolean, validateFunction, validateInteger, validateNumber, validateObject, validateString } = require('../validate')
 
 /** What a plain string begins with in the store; JSON never does. */
@@ -19,6 +20,7 @@ const UPDATE_TRIES = 10_000
 
 class SharedMap {
   #handle
+  #seen
 
   /**
    * Opens the map of that name, or creates it; without a name, a new one.
@@ -38,6 +40,7 @@ class SharedMap {
     } catch (error) {
       throw segmentError(error, 'open', place, capacity)
     }
+    this.#seen = new Seen(this.#handle)
   }
 
   /**
@@ -45,8 +48,7 @@ class SharedMap {
    * @returns {any} `undefined`: there is none
    */
   get (key) {
-    const stored = this.#call(() => this.#handle.get(validKey(key)))
-    return stored === null ? undefined : decode(stored)
+    return decode(this.#seen.get(key) ?? this.#call(() => this.#seen.look(validKey(key))))
   }
 
   /** @param {string} key */
@@ -157,7 +159,11 @@ class SharedMap {
   }
 
   /** Lets the map go in this thread. Everything else throws from then on. */
-  close () { this.#handle.close() }
+  close () {
+    this.#seen.close()
+    this.#handle.close()
+  }
+
   [Symbol.dispose] () { this.close() }
   get [Symbol.toStringTag] () { return 'SharedMap' }
 
@@ -195,7 +201,7 @@ class SharedMap {
   }
 }
 
-/** @param {string | number | Buffer} stored */
+/** @param {string | number | Buffer | undefined} stored */
 function decode (stored) {
   if (typeof stored !== 'string') return stored
   return stored.charCodeAt(0) === 1 ? stored.slice(1) : JSON.parse(stored)

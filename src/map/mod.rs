@@ -13,7 +13,7 @@ mod store;
 mod table;
 
 pub use counters::{Counters, MAX_COUNTERS};
-pub use store::{Full, Put, Value};
+pub use store::{Full, Located, Put, Value};
 pub use table::{Map, Options};
 
 #[cfg(test)]

@@ -21,6 +21,21 @@ pub enum Value {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// A value, and what tells that it is still the entry's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Located {
+    /// The value.
+    pub value: Value,
+    /// The tick of its storing; no other ever has it.
+    pub version: u64,
+    /// Milliseconds since 1970; 0: never.
+    pub ends: u64,
+    /// Where its head block is in the data: the state at this byte is 1 and the version at the 32nd behind, as long as it is the entry's.
+    pub at: usize,
+    /// The word and the bit of its mark of use.
+    pub mark: (usize, u32),
+}
+
 /// The entry's time is over.
 pub(super) struct Ended;
 
@@ -51,24 +66,32 @@ impl<'a> Store<'a> {
         Self { region, words, blocks, now }
     }
 
-    /// The value and its version.
-    pub(super) fn get(self, key: &[u8]) -> Option<(Value, u64)> {
+    /// The value, and where it is.
+    pub(super) fn get(self, key: &[u8]) -> Option<Located> {
         let index = self.find(key)?;
-        let block = self.block(index)?;
-        self.mark_used(index);
-        Some((self.value(block)?, block.version.load(Relaxed)))
+        self.located(index)
     }
 
     /// The same without the mutex, and without trust: what it gives counts only if nothing changed meanwhile. `Err`: an entry that
     /// has ended, which is to be removed.
-    pub(super) fn peek(self, key: &[u8]) -> Result<Option<(Value, u64)>, Ended> {
+    pub(super) fn peek(self, key: &[u8]) -> Result<Option<Located>, Ended> {
         let Some(index) = self.look_up(key) else { return Ok(None) };
-        let Some(block) = self.block(index) else { return Ok(None) };
-        if self.has_ended(block) {
+        if self.block(index).is_some_and(|block| self.has_ended(block)) {
             return Err(Ended);
         }
+        Ok(self.located(index))
+    }
+
+    fn located(self, index: u32) -> Option<Located> {
+        let block = self.block(index)?;
         self.mark_used(index);
-        Ok(self.value(block).map(|value| (value, block.version.load(Relaxed))))
+        Some(Located {
+            value: self.value(block)?,
+            version: block.version.load(Relaxed),
+            ends: block.ends.load(Relaxed),
+            at: self.at(index),
+            mark: (self.marks_at(index), index % 32),
+        })
     }
 
     pub(super) fn has(self, key: &[u8]) -> bool {
@@ -531,7 +554,11 @@ impl<'a> Store<'a> {
     }
 
     fn marks(self, index: u32) -> Option<&'a std::sync::atomic::AtomicU32> {
-        self.region.atomic_u32(AT_BUCKETS + self.blocks as usize * 4 + (index / 32) as usize * 4)
+        self.region.atomic_u32(self.marks_at(index))
+    }
+
+    fn marks_at(self, index: u32) -> usize {
+        AT_BUCKETS + self.blocks as usize * 4 + (index / 32) as usize * 4
     }
 
     fn bucket(self, hash: u32) -> Option<&'a std::sync::atomic::AtomicU32> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::block::{BLOCK, Words, put32};
-use super::store::{Full, Put, Store, Value, first_block};
+use super::store::{Full, Located, Put, Store, Value, first_block};
 use crate::lock::{Got, World, owner_of, owner_word};
 use crate::shm::{Create, CreateError, Kind, Open, OpenError, Place, Region, Segment, futex};
 
@@ -78,9 +78,10 @@ impl Map {
         &self.segment
     }
 
-    /// The value and its version. Does not take the mutex, unless others change the map all the time.
+    /// The value, and how to tell without a call that it is still the entry's. Does not take the mutex, unless others change the
+    /// map all the time.
     #[must_use]
-    pub fn get(&self, key: &[u8]) -> Option<(Value, u64)> {
+    pub fn get(&self, key: &[u8]) -> Option<Located> {
         let region = self.segment.region();
         if let Some(words) = words(region) {
             let store = Store::new(region, words, self.blocks, now());
@@ -124,7 +125,7 @@ impl Map {
         self.with(|store| {
             let sum = match store.get(key) {
                 None => by,
-                Some((Value::Number(number), _)) => number + by,
+                Some(Located { value: Value::Number(number), .. }) => number + by,
                 Some(_) => return Ok(None),
             };
             store.put(key, &Value::Number(sum), ttl, Put::Always)?;
@@ -139,7 +140,7 @@ impl Map {
 
     /// Removes an entry that still has this version.
     pub fn delete_version(&self, key: &[u8], version: u64) -> bool {
-        self.with(|store| store.get(key).is_some_and(|(_, found)| found == version) && store.delete(key))
+        self.with(|store| store.get(key).is_some_and(|found| found.version == version) && store.delete(key))
     }
 
     /// Removes all.

@@ -46,7 +46,7 @@ fn set(map: &Map, key: &str, value: &str) {
 }
 
 fn get(map: &Map, key: &str) -> Option<String> {
-    match map.get(key.as_bytes())?.0 {
+    match map.get(key.as_bytes())?.value {
         Value::Text(bytes) => Some(String::from_utf8(bytes).unwrap()),
         other => panic!("{other:?}"),
     }

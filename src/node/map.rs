@@ -38,6 +38,19 @@ pub(crate) struct MapVersion {
     pub version: f64,
 }
 
+/// See `map::Located`.
+#[napi(object, object_from_js = false)]
+pub(crate) struct MapLocated {
+    #[napi(ts_type = "string | number | Buffer")]
+    pub value: Given,
+    /// The two words of it, in the order of memory.
+    pub version: Vec<u32>,
+    pub ends: f64,
+    pub at: f64,
+    pub mark: f64,
+    pub bit: u32,
+}
+
 /// A counter and its value, for lists.
 #[napi(object, object_from_js = false)]
 pub(crate) struct CounterEntry {
@@ -59,17 +72,34 @@ impl MapHandle {
         Ok(Self { map: Some(map) })
     }
 
-    /// The value, or nothing.
-    #[napi(catch_unwind, ts_return_type = "string | number | Buffer | null")]
-    pub fn get(&self, #[napi(ts_arg_type = "string")] key: Key) -> Result<Option<Given>> {
-        Ok(self.open()?.get(key.as_bytes()).map(|(value, _)| Given(value)))
-    }
-
     /// The value with its version, for [`MapHandle::set`].
     #[napi(catch_unwind)]
     pub fn get_version(&self, #[napi(ts_arg_type = "string")] key: Key) -> Result<Option<MapVersion>> {
         let found = self.open()?.get(key.as_bytes());
-        Ok(found.map(|(value, version)| MapVersion { value: Given(value), version: number(version) }))
+        Ok(found.map(|found| MapVersion { value: Given(found.value), version: number(found.version) }))
+    }
+
+    /// The value, and how to tell without a call that it is still the entry's.
+    #[napi(catch_unwind)]
+    pub fn locate(&self, #[napi(ts_arg_type = "string")] key: Key) -> Result<Option<MapLocated>> {
+        let found = self.open()?.get(key.as_bytes());
+        Ok(found.map(|found| {
+            let [a, b, c, d, e, f, g, h] = found.version.to_ne_bytes();
+            MapLocated {
+                value: Given(found.value),
+                version: vec![u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])],
+                ends: number(found.ends),
+                at: number(found.at as u64),
+                mark: number(found.mark.0 as u64),
+                bit: 1 << found.mark.1,
+            }
+        }))
+    }
+
+    /// The segment, to look at with what `locate` says.
+    #[napi(catch_unwind)]
+    pub fn segment(&self) -> Result<SharedSegment> {
+        Ok(SharedSegment::of(self.open()?.segment()))
     }
 
     #[napi(catch_unwind)]
