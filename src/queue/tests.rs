@@ -153,6 +153,22 @@ fn a_closed_handle_returns_what_it_did_not_acknowledge() {
 }
 
 #[test]
+fn a_message_is_acknowledged_before_its_lease_ends() {
+    let (mut work, _) = Work::join(&unique("ack early"), with_ack(1 << 16)).unwrap();
+    work.send_batch(&wire(&[b"a", b"b", b"c", b"d"])).unwrap();
+    assert_eq!(work.lease(4, 1 << 16).unwrap(), 4);
+    let ids: Vec<u64> = copied(&mut work).iter().map(|(_, id)| *id).collect();
+    assert!(work.ack(ids[0]).unwrap());
+    assert!(work.release(ids[1]).unwrap());
+    // It has a, b and c; d goes back.
+    work.give_back(3).unwrap();
+    assert!(!work.ack(ids[0]).unwrap());
+    assert!(work.ack(ids[2]).unwrap());
+    assert_eq!(receive_all(&mut work), ["b", "d"]);
+    drop(work);
+}
+
+#[test]
 fn a_view_shows_what_a_copy_has() {
     let (mut work, _) = Work::join(&unique("view"), new(1 << 16)).unwrap();
     work.send_batch(&wire(&[b"one", b"", b"three"])).unwrap();

@@ -409,7 +409,7 @@ impl Work {
     /// # Errors
     /// [`Corrupt`]
     pub fn ack(&mut self, id: u64) -> Result<bool, Corrupt> {
-        let Some(held) = self.unacknowledged.remove(&id) else { return Ok(false) };
+        let Some(held) = self.take_out(id) else { return Ok(false) };
         self.member.shared.ring.settle(held.record, self.member.seat, Status::Done);
         crash_point!("acknowledged");
         self.forget(held);
@@ -424,10 +424,22 @@ impl Work {
     /// # Errors
     /// [`Corrupt`]
     pub fn release(&mut self, id: u64) -> Result<bool, Corrupt> {
-        let Some(held) = self.unacknowledged.remove(&id) else { return Ok(false) };
+        let Some(held) = self.take_out(id) else { return Ok(false) };
         settle_reading(&self.member.shared, held.record, 0)?;
         self.member.wake_receivers(1);
         Ok(true)
+    }
+
+    /// A message to be acknowledged or released: of an earlier lease, or of this one while others of it are still to come.
+    fn take_out(&mut self, id: u64) -> Option<Held> {
+        if !self.member.shared.flags.ack {
+            return None;
+        }
+        self.unacknowledged.remove(&id).or_else(|| {
+            let index = self.held.iter().position(|held| held.record.position == id)?;
+            add(&self.member.own().received, 1);
+            Some(self.held.remove(index))
+        })
     }
 
     /// Before waiting for messages in an event loop: from now on they ring the [`bell`](Self::bell). Then lease once more.
