@@ -1,6 +1,7 @@
 'use strict'
 
-// Locks within this process hold to the Web Locks API; the same tests pass with Node 24's navigator.locks in place of ours.
+// Locks within this process hold to the Web Locks API; WEB_LOCKS=1 runs them with Node 24's navigator.locks in place of ours.
+// Left out there: two where Node 24 departs from the specification (a callback that throws at once, a callback that is called at once).
 
 const { setMaxListeners } = require('node:events')
 const interproc = require('../lib')
@@ -35,14 +36,14 @@ test('gives what the callback gives, and holds until that has settled', async ()
   expect(order).toEqual(['first', 'second'])
 })
 
-test('a failing callback gives the lock back', async () => {
+ours('a failing callback gives the lock back', async () => {
   const x = name()
   await expect(locks.request(x, () => { throw new Error('sync') })).rejects.toThrow('sync')
   await expect(locks.request(x, async () => { throw new Error('async') })).rejects.toThrow('async')
   expect(await locks.request(x, { ifAvailable: true }, lock => lock !== null)).toBe(true)
 })
 
-test('the callback is not called before request returns', async () => {
+ours('the callback is not called before request returns', async () => {
   let called = false
   const done = locks.request(name(), () => { called = true })
   expect(called).toBe(false)

@@ -111,7 +111,9 @@ test('processes share it: no change is lost, iteration goes on while others writ
   for (const process of children) expect(await process.ended).toMatchObject({ status: 0, stderr: '' })
   expect([map.get('sum'), map.get('list'), map.size]).toEqual([9000, { count: 9000 }, 152])
   expect(seen).toBeGreaterThan(0)
-  expect(new SharedMap(map.ticket).get('sum')).toBe(9000)
+  const again = new SharedMap(map.ticket)
+  open.push(again)
+  expect(again.get('sum')).toBe(9000)
 })
 
 test('killed writers leave whole entries', async () => {
