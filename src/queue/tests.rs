@@ -216,6 +216,30 @@ fn a_blocked_receiver_is_woken_and_a_blocked_sender_too() {
     assert_eq!(receiver.lease_blocking(3, 1, Some(Instant::now()), Duration::ZERO).unwrap(), 0);
 }
 
+/// A receiver that passes by a record which is being written must not take a later one of the same sender first.
+#[test]
+fn a_receiver_beside_the_sender_keeps_the_order() {
+    const COUNT: u64 = 400_000;
+    let place = unique("beside");
+    let (mut receiver, _) = Work::join(&place, new(1 << 12)).unwrap();
+    let (mut sender, _) = Work::join(&place, None).unwrap();
+    let sending = thread::spawn(move || {
+        for number in 0..COUNT {
+            assert_eq!(sender.send_blocking(0, &number.to_le_bytes(), soon()).unwrap(), Sent::Yes);
+        }
+    });
+    let mut next = 0;
+    while next < COUNT {
+        receiver.lease_blocking(1000, 1 << 12, soon(), Duration::from_micros(20)).unwrap();
+        for (body, _) in copied(&mut receiver) {
+            assert_eq!(u64::from_le_bytes(body.try_into().unwrap()), next);
+            next += 1;
+        }
+        receiver.finish().unwrap();
+    }
+    sending.join().unwrap();
+}
+
 #[test]
 fn many_senders_and_receivers_lose_nothing() {
     const SENDERS: u64 = 3;

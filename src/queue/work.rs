@@ -26,6 +26,8 @@ pub struct Work {
     member: Member,
     /// Before it there is nothing for us.
     cursor: u64,
+    /// What the last lease passed by because it was being written: position and owner.
+    passed: Vec<(u64, u16)>,
     /// The count of returned records that the cursor has heeded.
     heeded: u64,
     /// The records of the present lease, in the order of their positions.
@@ -71,6 +73,7 @@ impl Work {
         let work = Self {
             member,
             cursor,
+            passed: Vec::new(),
             heeded: 0,
             held: Vec::new(),
             unacknowledged: HashMap::new(),
@@ -166,6 +169,7 @@ impl Work {
             (self.heeded, self.cursor) = (returned, ring.free());
         }
         let (mut position, mut passing, mut count, mut room) = (self.cursor, true, 0, bytes);
+        self.passed.clear();
         while count < most {
             let Some(record) = ring.at(position)? else {
                 let free = ring.free();
@@ -182,12 +186,19 @@ impl Work {
                     if count > 0 && size > room {
                         break;
                     }
+                    if let Some(earlier) = self.passed_by_now(record.state.owner)? {
+                        (position, passing) = (earlier, self.passed.is_empty());
+                        continue;
+                    }
                     let Some(ours) = ring.settle(record, self.member.seat, Status::Reading) else { continue };
                     crash_point!("leased");
                     count += self.hold(ours, record.state.status == Status::Again, count)?;
                     room = room.saturating_sub(size);
                 }
-                Status::Writing => passing = false,
+                Status::Writing => {
+                    passing = false;
+                    self.passed.push((position, record.state.owner));
+                }
                 Status::Reading | Status::Done | Status::Aborted => {}
             }
             position = advance(position, record.state.slots);
@@ -204,6 +215,19 @@ impl Work {
         self.reclaim()?;
         self.member.wake_senders(true);
         Ok(0)
+    }
+
+    /// Where to go back to before a record of `owner` is taken: one of his was passed by while he wrote it, and is complete
+    /// by now, for he writes one after the other. Else a receiver would take his messages out of their order.
+    fn passed_by_now(&mut self, owner: u16) -> Result<Option<u64>, Corrupt> {
+        let Some(index) = self.passed.iter().position(|&(_, of)| of == owner) else { return Ok(None) };
+        let (position, _) = self.passed[index];
+        let record = self.member.shared.ring.at(position)?;
+        if record.is_some_and(|record| record.state.status == Status::Writing) {
+            return Ok(None);
+        }
+        self.passed.truncate(index);
+        Ok(Some(position))
     }
 
     fn hold(&mut self, record: Record, again: bool, base: u32) -> Result<u32, Corrupt> {
