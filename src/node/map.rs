@@ -72,7 +72,7 @@ impl MapHandle {
         Ok(Self { map: Some(map) })
     }
 
-    /// The value with its version, for [`MapHandle::set`].
+    /// The value with its version, for `set`.
     #[napi(catch_unwind)]
     pub fn get_version(&self, #[napi(ts_arg_type = "string")] key: Key) -> Result<Option<MapVersion>> {
         let found = self.open()?.get(key.as_bytes());
