@@ -122,6 +122,32 @@ test.each([100, 5000])('of %d messages sent none is lost by a close right afterw
   expect(told.every(error => error === undefined)).toBe(true)
 })
 
+test('more than the marks hold leaves over inproc, too', async () => {
+  const [pull, push] = [make('pull'), make('push', { linger: -1 })]
+  const where = address('inproc')
+  pull.bindSync(where)
+  const got = messages(pull)
+  push.connect(where)
+  for (let i = 0; i < 5000; i++) push.send(String(i))
+  push.close()
+  await until(() => got.length === 5000)
+  expect(got.every(([text], i) => text === String(i))).toBe(true)
+})
+
+test.each(['push', 'dealer', 'req', 'rep'])('a %s that nobody takes messages of closes all the same', async type => {
+  const [socket, peer] = [make(type, { linger: -1 }), make({ push: 'pull', dealer: 'dealer', req: 'rep', rep: 'req' }[type])]
+  const bound = type === 'rep' ? peer : socket
+  bound.bindSync(address('tcp'))
+  const told = []
+  if (type === 'req' || type === 'rep') {
+    for (const end of [socket, peer]) if (end !== bound) end.connect(bound.last_endpoint)
+  }
+  for (let i = 0; i < 3; i++) socket.send(String(i), 0, error => told.push(error))
+  socket.close()
+  await until(() => told.length === 3 && socket.inner.closed)
+  expect(told.slice(type === 'req' ? 1 : 0).every(error => error !== undefined)).toBe(true)
+})
+
 test('what was sent while paused leaves at the close', async () => {
   const pull = make('pull')
   pull.bindSync(address('tcp'))
@@ -137,7 +163,9 @@ test('what was sent while paused leaves at the close', async () => {
 test.each([0, 50])('with a linger of %d ms each callback is told of what could not leave', async linger => {
   const push = make('push', { linger })
   push.on('error', () => expect('an error event').toBe('none'))
-  push.send('no callback') // Nobody is connected.
+  push.setsockopt(zmq.ZMQ_SNDHWM, 1)
+  push.connect('tcp://127.0.0.1:1') // Nobody is there, so one message waits in the socket and the others before it.
+  push.send('no callback')
   const told = []
   for (let i = 0; i < 10; i++) push.send(String(i), 0, error => told.push(error.code))
   push.close()

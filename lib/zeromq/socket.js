@@ -84,6 +84,8 @@ class Socket {
   get lastEndpoint () { return this.#channel.native.lastEndpoint() ?? null }
   get threadSafe () { return false }
   get securityMechanism () { return this.#values.get(44) === true || this.#values.get(45) != null ? 'plain' : null }
+  /** Is there a peer, or one that we connect to, for whom messages may wait? */
+  get hasPipes () { return this.#channel.native.hasPipes() }
   get isFlushed () { return this.#channel.native.isFlushed() }
   get isLingering () { return this.#channel.native.isLingering() }
 

@@ -178,6 +178,12 @@ impl ZmqSocket {
         self.socket.is_flushed()
     }
 
+    /// Is there a peer, or one that we connect to, for whom messages may wait?
+    #[napi(catch_unwind)]
+    pub fn has_pipes(&self) -> bool {
+        self.socket.has_pipes()
+    }
+
     /// Closed, and with something left to send?
     #[napi(catch_unwind)]
     pub fn is_lingering(&self) -> bool {

@@ -274,6 +274,11 @@ impl Socket {
         state.backlog.is_empty() && state.core.pipes.iter().all(|(_, pipe)| pipe.is_flushed())
     }
 
+    /// Is there a peer, or one that we connect to, for whom messages may wait?
+    pub fn has_pipes(&self) -> bool {
+        !self.inner.state.borrow().core.pipes.is_empty()
+    }
+
     /// Closes. What is queued is still sent, for as long as `linger` says; that keeps the loop alive.
     pub fn close(&self) {
         let inner = &self.inner;

@@ -10,6 +10,8 @@ const { SHORT, setOption, getOption } = require('./options')
 
 const SNDMORE = 2
 const RESUME = Symbol('resume')
+/** How often a closed socket looks whether what waits can still leave, in ms. */
+const LOOK = 20
 const CLASSES = {
   pair: zeromq.Pair,
   req: zeromq.Request,
@@ -44,8 +46,8 @@ class Socket extends EventEmitter {
   #paused = false
   #monitored = false
   #closing = false
-  /** @type {NodeJS.Timeout | undefined} the end of `linger` */
-  #deadline
+  /** @type {NodeJS.Timeout | undefined} */
+  #look
 
   /** @param {string} type */
   constructor (type) {
@@ -143,8 +145,9 @@ class Socket extends EventEmitter {
     const { linger } = this.#socket
     this.#closing = true
     if (!this.#sending && this.#queue.length > 0) this.#send() // It was paused.
-    if (!this.#sending || linger === 0) this.#finish()
-    else if (linger > 0) this.#deadline = setTimeout(() => this.#finish(), linger)
+    const end = linger < 0 ? Infinity : Date.now() + linger
+    if (linger === 0 || this.#isStuck) this.#finish()
+    else this.#look = setInterval(() => { if (Date.now() >= end || this.#isStuck) this.#finish() }, LOOK)
     return this
   }
 
@@ -189,6 +192,13 @@ class Socket extends EventEmitter {
 
   /** @param {number | string} option */
   getsockopt (option) { return getOption(this.#open, option) }
+
+  /** Is there nothing to send, or nobody it may go to? REQ and REP wait for a message that nobody receives any more. */
+  get #isStuck () {
+    const socket = this.#socket
+    if (!this.#sending || !socket.hasPipes) return true
+    return (socket instanceof zeromq.Request || socket instanceof zeromq.Reply) && !socket.writable && socket.isFlushed
+  }
 
   /** The socket underneath, for what a closed one does not do. */
   get #open () {
@@ -260,7 +270,7 @@ class Socket extends EventEmitter {
 
   /** Everything has left, or must not. */
   #finish () {
-    clearTimeout(this.#deadline)
+    clearInterval(this.#look)
     this.#socket.close()
     this.#refuse(zmqError('EBADF'))
   }
