@@ -96,7 +96,7 @@ linux('a server without descriptors waits, and accepts when there are some again
       }, 500) }, 200)
     })
     setTimeout(() => process.exit(1), 20_000)`
-  const { stdout, stderr } = spawnSync('sh', ['-c', `ulimit -n 64; exec "${process.execPath}" -e '${program.replace(/'/g, '\'\\\'\'')}'`], {
+  const { stdout, stderr } = spawnSync('sh', ['-c', `ulimit -n 96; exec "${process.execPath}" -e '${program.replace(/'/g, '\'\\\'\'')}'`], {
     encoding: 'utf8', timeout: 25_000
   })
   expect(stderr).toBe('')
