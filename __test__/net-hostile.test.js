@@ -149,3 +149,22 @@ test('everything happens with the other driver, too', () => {
   expect([stderr, status]).toEqual(['', 0])
   expect(stdout.trim().split('\n').sort()).toEqual(['10000', 'datagram'])
 })
+
+test('who transfers the memory of a chunk away takes no more than what is there', async () => {
+  const server = await listening()
+  const client = net.connect(server.address().port, '127.0.0.1')
+  const [socket] = await once(server, 'connection')
+  const taken = []
+  for (let round = 0; round < 50; round++) {
+    const text = `message ${round}`
+    client.write(text)
+    const [chunk] = await once(socket, 'data')
+    expect(chunk.toString()).toBe(text)
+    taken.push(structuredClone(chunk.buffer, { transfer: [chunk.buffer] }))
+  }
+  // The old memory is its new owner's: nothing that came later stands there.
+  for (const [round, memory] of taken.entries()) expect(Buffer.from(memory).includes(`message ${round}`)).toBe(true)
+  client.destroy()
+  server.close()
+  await once(server, 'close')
+})

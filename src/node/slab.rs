@@ -13,7 +13,7 @@ use std::ptr::{self, NonNull};
 
 use napi::sys;
 
-use super::env::EnvState;
+use super::env::{EnvState, with_scope};
 
 /// The smallest slab.
 const SMALL: usize = 64 * 1024;
@@ -34,6 +34,22 @@ struct Current {
     buffer: sys::napi_ref,
 }
 
+impl Current {
+    /// Bytes that can still be lent. None once somebody has transferred the ArrayBuffer (`structuredClone`, `postMessage`,
+    /// `transfer()`): its memory is another owner's then, and may have been freed.
+    fn rest(&self, env: &EnvState) -> usize {
+        let mut detached = true;
+        with_scope(env.raw(), || {
+            let mut value = ptr::null_mut();
+            // SAFETY: a live env, and our reference.
+            unsafe { sys::napi_get_reference_value(env.raw(), self.buffer, &raw mut value) };
+            // SAFETY: a value of the scope that is open; of none it says an error, and `detached` stays.
+            unsafe { sys::napi_is_detached_arraybuffer(env.raw(), value, &raw mut detached) };
+        });
+        if detached { 0 } else { self.size - self.used }
+    }
+}
+
 impl Slab {
     pub(super) fn new() -> Self {
         Self { current: RefCell::new(None) }
@@ -43,7 +59,7 @@ impl Slab {
     /// is there now is anything: memory that was used before and not cleared. `None` when memory is out.
     pub(crate) fn reserve(&self, env: &EnvState, wanted: usize) -> Option<NonNull<[MaybeUninit<u8>]>> {
         let wanted = wanted.clamp(TIGHT, LARGE);
-        let rest = self.current.borrow().as_ref().map_or(0, |current| current.size - current.used);
+        let rest = self.current.borrow().as_ref().map_or(0, |current| current.rest(env));
         if rest < wanted {
             self.renew(env, wanted.max(SMALL).next_power_of_two());
         }
