@@ -1,0 +1,4 @@
+import map from './index.js'
+
+export const { SharedCounter, SharedMap } = map
+export default map

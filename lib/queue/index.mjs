@@ -1,0 +1,4 @@
+import queue from './index.js'
+
+export const { Queue } = queue
+export default queue

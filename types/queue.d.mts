@@ -1,0 +1,4 @@
+import * as queue from './queue.js'
+
+export * from './queue.js'
+export default queue
