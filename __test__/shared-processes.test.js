@@ -1,5 +1,6 @@
 'use strict'
 
+const { constants } = require('node:buffer')
 const { once } = require('node:events')
 const fs = require('node:fs')
 const { SharedBuffer, cleanup, list } = require('../lib/shared')
@@ -119,6 +120,36 @@ describe('no room', () => {
     const before = fs.readdirSync('/dev/shm').length
     expect(() => createSharedBuffer(null, 2 ** 40, false)).toThrow(expect.objectContaining({ code: 'ENOSPC' }))
     expect(fs.readdirSync('/dev/shm').length).toBeLessThanOrEqual(before + 5)
+  })
+
+  // Docker gives /dev/shm less than Node 20's limit, and later versions have none that counts. More than all of it is refused
+  // before a page is touched.
+  const { blocks, bsize } = process.platform === 'linux' ? fs.statfsSync('/dev/shm') : { blocks: 0, bsize: 0 }
+  const tooMuch = blocks * bsize + 2 ** 20
+  const inReach = blocks > 0 && tooMuch <= constants.MAX_LENGTH ? test : test.skip
+  inReach('SharedBuffer.alloc of more than all of /dev/shm is ENOSPC, and its name stays free', () => {
+    const name = randomName()
+    expect(() => SharedBuffer.alloc(tooMuch, { name })).toThrow(expect.objectContaining({ code: 'ENOSPC', syscall: 'alloc' }))
+    expect(named(name)).toEqual([])
+    SharedBuffer.alloc(8, { name }).close()
+  })
+
+  // A limit on files (EFBIG) stands in for a full file system (ENOSPC): the same calls fail, without any rights of root.
+  onLinux('SharedBuffer.alloc beyond what the system grants is ENOSPC, leaves nothing, and less still works', async () => {
+    const { stdout, stderr, status } = await run(`
+      const { readdirSync } = require('node:fs')
+      const name = ${JSON.stringify(randomName())}
+      SharedBuffer.alloc(1).close()
+      const mine = () => readdirSync('/dev/shm').filter(file => file.includes(name)).length + shared.list().filter(info => info.name === name).length
+      let error
+      try { SharedBuffer.alloc(2 ** 25, { name }) } catch (thrown) { error = thrown }
+      console.log(error.code, error.syscall, error.errno < 0, /df \\/dev\\/shm/.test(error.message), mine())
+      const buffer = SharedBuffer.alloc(4096, { name }).fill(255)
+      console.log(buffer[4095], mine() > 0)`,
+    { command: 'sh', prefix: ['-c', 'ulimit -f 2048 && exec "$@"', 'sh', process.execPath] })
+    expect(stderr).toBe('')
+    expect(stdout).toBe('ENOSPC alloc true true 0\n255 true\n')
+    expect(status).toBe(0)
   })
 
   // A small file system of its own, where the machine lets us make one.
