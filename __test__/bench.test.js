@@ -53,6 +53,7 @@ test('a chart names the row, both sides and the gain', () => {
     ...row, peerName: 'zeromq.js', ours: 2e6, peer: 4e5, ratio: 5, oursQuartiles: [1.9e6, 2.1e6], peerQuartiles: [3e5, 5e5],
     date: '2026-01-02T03:04:05.000Z', machine: { cpu: 'A <fast> & "small" one', cores: 2, node: '20.0.0' }
   }
+  for (const family of Object.keys(families)) expect(chart(family, [outcome])).toMatch(/aria-label="[^"]+/)
   const svg = chart('zmq', [outcome])
   for (const text of [row.title, '2.00 M msg/s', '400 k msg/s', '5.0×', 'A &lt;fast> &amp; &quot;small&quot; one']) expect(svg).toContain(text)
 })
