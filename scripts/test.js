@@ -91,7 +91,7 @@ async function main (wanted) {
     total.failed += code === 0 ? failed : Math.max(failed, 1)
     if (code !== 0 || failed > 0) failures.push({ step, output })
   }
-  const left = leftovers()
+  const left = await settled(leftovers)
   if (left.length > 0) {
     total.failed++
     process.stdout.write(`\nThe tests left behind:\n${left.map(file => `  ${file}\n`).join('')}`)
@@ -105,6 +105,15 @@ async function main (wanted) {
 
 function jest () {
   return ['--ci', '--json', `--outputFile=${jestReport}`, '--cacheDirectory', path.join(root, 'target', 'jest')]
+}
+
+/**
+ * What is still there after a while: a program that was killed last, maybe another's, has its remains swept by the next one.
+ * @param {() => string[]} leftovers
+ */
+async function settled (leftovers) {
+  for (let tries = 0; tries < 50 && leftovers().length > 0; tries++) await new Promise(resolve => setTimeout(resolve, 100))
+  return leftovers()
 }
 
 /** @param {string[]} features */
