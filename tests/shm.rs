@@ -6,7 +6,7 @@ mod shm_child;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use interproc::shm::{
@@ -15,6 +15,12 @@ use interproc::shm::{
 use shm_child::{Child, random_name};
 
 const OPEN: Open<'static> = Open { kind: Kind::BUFFER, recover: &|_, _| {} };
+
+/// One test at a time: each sweep looks at all segments, and holds what it looks at for a moment.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn buffer(size: u64) -> Create<'static> {
     Create { kind: Kind::BUFFER, size, persistent: false, params: [0; 8], init: &|_| {} }
@@ -43,6 +49,7 @@ fn listed(place: &Place) -> Option<shm::Info> {
 
 #[test]
 fn another_process_sees_the_same_bytes() {
+    let _alone = alone();
     let place = named();
     let segment = Segment::create(&place, &buffer(100_000)).unwrap();
     assert_eq!(segment.region().len(), 100_000);
@@ -62,6 +69,7 @@ fn another_process_sees_the_same_bytes() {
 
 #[test]
 fn the_last_user_takes_the_file_away_whoever_that_is() {
+    let _alone = alone();
     let place = named();
     let segment = Segment::create(&place, &buffer(10)).unwrap();
     let mut child = Child::start("serve", &[text(&place)]);
@@ -76,6 +84,7 @@ fn the_last_user_takes_the_file_away_whoever_that_is() {
 
 #[test]
 fn one_process_has_one_segment() {
+    let _alone = alone();
     let place = named();
     let first = Segment::create(&place, &buffer(10)).unwrap();
     let second = Segment::open(&place, &OPEN).unwrap();
@@ -85,6 +94,7 @@ fn one_process_has_one_segment() {
 
 #[test]
 fn wrong_places_have_their_errors() {
+    let _alone = alone();
     let place = named();
     assert!(matches!(Segment::open(&place, &OPEN), Err(OpenError::NotFound)));
     let segment = Segment::create(&place, &buffer(10)).unwrap();
@@ -101,6 +111,7 @@ fn wrong_places_have_their_errors() {
 
 #[test]
 fn what_does_not_fit_is_refused_and_leaves_nothing() {
+    let _alone = alone();
     let place = named();
     let huge = Segment::create(&place, &buffer(1 << 40));
     assert!(matches!(huge, Err(CreateError::NoSpace { needed }) if needed > 1 << 40));
@@ -112,6 +123,7 @@ fn what_does_not_fit_is_refused_and_leaves_nothing() {
 
 #[test]
 fn a_killed_process_leaves_nothing_to_the_next() {
+    let _alone = alone();
     let place = named();
     let mut child = Child::start("create", &[text(&place)]);
     assert_eq!(child.ask("write 0 1"), "ok");
@@ -143,6 +155,7 @@ fn a_killed_process_leaves_nothing_to_the_next() {
 
 #[test]
 fn a_stopped_process_is_never_robbed() {
+    let _alone = alone();
     let place = named();
     let segment = Segment::create(&place, &buffer(10)).unwrap();
     let mut child = Child::start("serve", &[text(&place)]);
@@ -161,6 +174,7 @@ fn a_stopped_process_is_never_robbed() {
 
 #[test]
 fn the_dead_are_recovered_once_before_their_place_is_used_again() {
+    let _alone = alone();
     let place = named();
     let segment = Segment::create(&place, &buffer(10)).unwrap();
     let mut first = Child::start("serve", &[text(&place)]);
@@ -187,6 +201,7 @@ fn the_dead_are_recovered_once_before_their_place_is_used_again() {
 
 #[test]
 fn a_persistent_segment_waits_for_the_next_user() {
+    let _alone = alone();
     let place = named();
     let segment = Segment::create(&place, &Create { persistent: true, params: [5; 8], ..buffer(3) }).unwrap();
     segment.region().copy_in(0, b"abc").unwrap();
@@ -206,6 +221,7 @@ fn a_persistent_segment_waits_for_the_next_user() {
 
 #[test]
 fn a_file_of_the_callers_choice_is_a_segment_too() {
+    let _alone = alone();
     let dir = std::env::temp_dir().join(random_name());
     std::fs::create_dir(&dir).unwrap();
     let place = Place::File(dir.join("segment"));
@@ -232,6 +248,7 @@ fn a_file_of_the_callers_choice_is_a_segment_too() {
 
 #[test]
 fn a_view_for_reading_shows_others_writes_and_keeps_its_own() {
+    let _alone = alone();
     let segment = Segment::create(&Place::Anonymous, &buffer(8192)).unwrap();
     let view = PrivateView::new(Arc::clone(&segment)).unwrap();
     segment.region().copy_in(0, &[1]).unwrap();
@@ -252,6 +269,7 @@ fn a_view_for_reading_shows_others_writes_and_keeps_its_own() {
 #[test]
 #[cfg(target_os = "linux")]
 fn foreign_files_are_refused() {
+    let _alone = alone();
     let place = named();
     let segment = Segment::create(&place, &buffer(10)).unwrap();
     let path = file_of(&place);
@@ -282,6 +300,7 @@ fn foreign_files_are_refused() {
 #[test]
 #[cfg(target_os = "linux")]
 fn damaged_files_are_errors() {
+    let _alone = alone();
     // A file of our own: a named one is swept by whoever finds that nobody can open it, other tests among them.
     let path = std::env::temp_dir().join(random_name());
     let place = Place::File(path.clone());
@@ -314,6 +333,7 @@ fn damaged_files_are_errors() {
 #[test]
 #[cfg(target_os = "linux")]
 fn cleanup_takes_what_nobody_can_open() {
+    let _alone = alone();
     let place = named();
     let segment = Segment::create(&place, &Create { persistent: true, ..buffer(100) }).unwrap();
     let path = file_of(&place);
@@ -331,6 +351,7 @@ fn cleanup_takes_what_nobody_can_open() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_killed_creator_leaves_a_draft_that_is_swept() {
+    let _alone = alone();
     let uid = rustix::process::geteuid().as_raw();
     let path = PathBuf::from(format!("/dev/shm/interproc.{uid}.new.{}", random_name()));
     std::fs::write(&path, "half").unwrap();
@@ -348,6 +369,7 @@ fn a_killed_creator_leaves_a_draft_that_is_swept() {
 /// that is not filled, or get an error that means nothing; at the end nothing is left.
 #[test]
 fn racing_and_killed_processes_never_see_half_a_segment() {
+    let _alone = alone();
     let place = named();
     let mut children: Vec<_> = (0..4).map(|_| Child::start("race", &[text(&place), "1000000000"])).collect();
     let end = Instant::now() + Duration::from_secs(3);
@@ -371,6 +393,7 @@ fn racing_and_killed_processes_never_see_half_a_segment() {
 
 #[test]
 fn racing_processes_that_end_in_order_leave_nothing() {
+    let _alone = alone();
     let place = named();
     let children: Vec<_> = (0..4).map(|_| Child::start("race", &[text(&place), "300"])).collect();
     children.into_iter().for_each(Child::finish);
@@ -379,6 +402,7 @@ fn racing_processes_that_end_in_order_leave_nothing() {
 
 #[test]
 fn two_threads_that_open_at_once_get_the_same() {
+    let _alone = alone();
     let place = named();
     let mut child = Child::start("create", &[text(&place)]);
     child.ask("read 0");
@@ -395,5 +419,6 @@ fn two_threads_that_open_at_once_get_the_same() {
 
 #[test]
 fn shm_child_role() {
+    let _alone = alone();
     shm_child::play();
 }
