@@ -6,7 +6,7 @@ mod shm_child;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use interproc::shm::{
@@ -15,12 +15,6 @@ use interproc::shm::{
 use shm_child::{Child, random_name};
 
 const OPEN: Open<'static> = Open { kind: Kind::BUFFER, recover: &|_, _| {} };
-
-/// One test at a time: each sweep looks at all segments, and holds what it looks at for a moment.
-fn alone() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn buffer(size: u64) -> Create<'static> {
     Create { kind: Kind::BUFFER, size, persistent: false, params: [0; 8], init: &|_| {} }
@@ -47,9 +41,15 @@ fn listed(place: &Place) -> Option<shm::Info> {
     shm::list().unwrap().into_iter().find(|info| info.name.as_deref() == Some(text(place)))
 }
 
+/// The lock that keeps the file from the sweeps of other tests as long as it is open.
+fn held_from_sweepers(place: &Place) -> std::fs::File {
+    let file = std::fs::File::open(file_of(place)).unwrap();
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockShared).unwrap();
+    file
+}
+
 #[test]
 fn another_process_sees_the_same_bytes() {
-    let _alone = alone();
     let place = named();
     let segment = Segment::create(&place, &buffer(100_000)).unwrap();
     assert_eq!(segment.region().len(), 100_000);
@@ -69,7 +69,6 @@ fn another_process_sees_the_same_bytes() {
 
 #[test]
 fn the_last_user_takes_the_file_away_whoever_that_is() {
-    let _alone = alone();
     let place = named();
     let segment = Segment::create(&place, &buffer(10)).unwrap();
     let mut child = Child::start("serve", &[text(&place)]);
@@ -84,7 +83,6 @@ fn the_last_user_takes_the_file_away_whoever_that_is() {
 
 #[test]
 fn one_process_has_one_segment() {
-    let _alone = alone();
     let place = named();
     let first = Segment::create(&place, &buffer(10)).unwrap();
     let second = Segment::open(&place, &OPEN).unwrap();
@@ -94,7 +92,6 @@ fn one_process_has_one_segment() {
 
 #[test]
 fn wrong_places_have_their_errors() {
-    let _alone = alone();
     let place = named();
     assert!(matches!(Segment::open(&place, &OPEN), Err(OpenError::NotFound)));
     let segment = Segment::create(&place, &buffer(10)).unwrap();
@@ -111,7 +108,6 @@ fn wrong_places_have_their_errors() {
 
 #[test]
 fn what_does_not_fit_is_refused_and_leaves_nothing() {
-    let _alone = alone();
     let place = named();
     let huge = Segment::create(&place, &buffer(1 << 40));
     assert!(matches!(huge, Err(CreateError::NoSpace { needed }) if needed > 1 << 40));
@@ -123,14 +119,16 @@ fn what_does_not_fit_is_refused_and_leaves_nothing() {
 
 #[test]
 fn a_killed_process_leaves_nothing_to_the_next() {
-    let _alone = alone();
     let place = named();
     let mut child = Child::start("create", &[text(&place)]);
     assert_eq!(child.ask("write 0 1"), "ok");
+    let held = held_from_sweepers(&place);
     child.kill();
     let left = listed(&place).unwrap();
     assert_eq!(left.health, Health::Orphan);
     assert!(!left.users[0].alive);
+    // Closing is not enough: a child that another test starts has the open file until it runs its own program.
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::Unlock).unwrap();
     assert!(matches!(Segment::open(&place, &OPEN), Err(OpenError::NotFound)));
     assert_eq!(listed(&place), None);
 
@@ -153,9 +151,33 @@ fn a_killed_process_leaves_nothing_to_the_next() {
     assert_eq!(listed(&place), None);
 }
 
+/// Sweepers hold each file that they look at for a moment. Nobody may take them for its users.
+#[test]
+fn a_killed_users_name_is_free_at_once_although_others_sweep() {
+    let place = named();
+    let mut sweepers: Vec<_> = (0..3).map(|_| Child::start("sweep", &[text(&place)])).collect();
+    for round in 0..60 {
+        let mut child = Child::start("create", &[text(&place)]);
+        assert_eq!(child.ask("write 0 1"), "ok");
+        child.kill();
+        match round % 3 {
+            0 => drop(Segment::create(&place, &buffer(10)).unwrap()),
+            1 => assert!(matches!(Segment::open(&place, &OPEN), Err(OpenError::NotFound)), "round {round}"),
+            _ => match shm::remove(&place, false) {
+                Ok(Removal::Removed) | Err(OpenError::NotFound) => {}
+                other => panic!("round {round}: {other:?}"),
+            },
+        }
+        assert_eq!(listed(&place), None, "round {round}");
+    }
+    for sweeper in &mut sweepers {
+        assert_eq!(sweeper.failure(), None);
+        sweeper.kill();
+    }
+}
+
 #[test]
 fn a_stopped_process_is_never_robbed() {
-    let _alone = alone();
     let place = named();
     let segment = Segment::create(&place, &buffer(10)).unwrap();
     let mut child = Child::start("serve", &[text(&place)]);
@@ -174,7 +196,6 @@ fn a_stopped_process_is_never_robbed() {
 
 #[test]
 fn the_dead_are_recovered_once_before_their_place_is_used_again() {
-    let _alone = alone();
     let place = named();
     let segment = Segment::create(&place, &buffer(10)).unwrap();
     let mut first = Child::start("serve", &[text(&place)]);
@@ -201,7 +222,6 @@ fn the_dead_are_recovered_once_before_their_place_is_used_again() {
 
 #[test]
 fn a_persistent_segment_waits_for_the_next_user() {
-    let _alone = alone();
     let place = named();
     let segment = Segment::create(&place, &Create { persistent: true, params: [5; 8], ..buffer(3) }).unwrap();
     segment.region().copy_in(0, b"abc").unwrap();
@@ -221,7 +241,6 @@ fn a_persistent_segment_waits_for_the_next_user() {
 
 #[test]
 fn a_file_of_the_callers_choice_is_a_segment_too() {
-    let _alone = alone();
     let dir = std::env::temp_dir().join(random_name());
     std::fs::create_dir(&dir).unwrap();
     let place = Place::File(dir.join("segment"));
@@ -248,7 +267,6 @@ fn a_file_of_the_callers_choice_is_a_segment_too() {
 
 #[test]
 fn a_view_for_reading_shows_others_writes_and_keeps_its_own() {
-    let _alone = alone();
     let segment = Segment::create(&Place::Anonymous, &buffer(8192)).unwrap();
     let view = PrivateView::new(Arc::clone(&segment)).unwrap();
     segment.region().copy_in(0, &[1]).unwrap();
@@ -269,7 +287,6 @@ fn a_view_for_reading_shows_others_writes_and_keeps_its_own() {
 #[test]
 #[cfg(target_os = "linux")]
 fn foreign_files_are_refused() {
-    let _alone = alone();
     let place = named();
     let segment = Segment::create(&place, &buffer(10)).unwrap();
     let path = file_of(&place);
@@ -290,8 +307,9 @@ fn foreign_files_are_refused() {
     std::fs::write(&path, "x").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     refused("a file that others may read");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    // First the owner, then the mode: a file of ours with mode 0600 would be swept as damaged.
     if std::os::unix::fs::chown(&path, Some(65534), None).is_ok() {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         refused("a file of another user");
     }
     std::fs::remove_file(&path).unwrap();
@@ -300,7 +318,6 @@ fn foreign_files_are_refused() {
 #[test]
 #[cfg(target_os = "linux")]
 fn damaged_files_are_errors() {
-    let _alone = alone();
     // A file of our own: a named one is swept by whoever finds that nobody can open it, other tests among them.
     let path = std::env::temp_dir().join(random_name());
     let place = Place::File(path.clone());
@@ -333,7 +350,6 @@ fn damaged_files_are_errors() {
 #[test]
 #[cfg(target_os = "linux")]
 fn cleanup_takes_what_nobody_can_open() {
-    let _alone = alone();
     let place = named();
     let segment = Segment::create(&place, &Create { persistent: true, ..buffer(100) }).unwrap();
     let path = file_of(&place);
@@ -351,7 +367,6 @@ fn cleanup_takes_what_nobody_can_open() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_killed_creator_leaves_a_draft_that_is_swept() {
-    let _alone = alone();
     let uid = rustix::process::geteuid().as_raw();
     let path = PathBuf::from(format!("/dev/shm/interproc.{uid}.new.{}", random_name()));
     std::fs::write(&path, "half").unwrap();
@@ -369,7 +384,6 @@ fn a_killed_creator_leaves_a_draft_that_is_swept() {
 /// that is not filled, or get an error that means nothing; at the end nothing is left.
 #[test]
 fn racing_and_killed_processes_never_see_half_a_segment() {
-    let _alone = alone();
     let place = named();
     let mut children: Vec<_> = (0..4).map(|_| Child::start("race", &[text(&place), "1000000000"])).collect();
     let end = Instant::now() + Duration::from_secs(3);
@@ -393,7 +407,6 @@ fn racing_and_killed_processes_never_see_half_a_segment() {
 
 #[test]
 fn racing_processes_that_end_in_order_leave_nothing() {
-    let _alone = alone();
     let place = named();
     let children: Vec<_> = (0..4).map(|_| Child::start("race", &[text(&place), "300"])).collect();
     children.into_iter().for_each(Child::finish);
@@ -402,7 +415,6 @@ fn racing_processes_that_end_in_order_leave_nothing() {
 
 #[test]
 fn two_threads_that_open_at_once_get_the_same() {
-    let _alone = alone();
     let place = named();
     let mut child = Child::start("create", &[text(&place)]);
     child.ask("read 0");
@@ -419,6 +431,5 @@ fn two_threads_that_open_at_once_get_the_same() {
 
 #[test]
 fn shm_child_role() {
-    let _alone = alone();
     shm_child::play();
 }

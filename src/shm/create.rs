@@ -14,7 +14,8 @@ use super::open::check_owner;
 use super::participants;
 use super::region::Region;
 use super::segment::{Parts, Segment, region};
-use super::{sweep, sys_unix as sys};
+use super::sweep::{self, Found};
+use super::sys_unix as sys;
 
 /// How long an intermediate step of another process may take before [`CreateError::Busy`]. It takes microseconds unless that
 /// process is stopped in the middle.
@@ -68,8 +69,14 @@ impl Segment {
         let mut swept = false;
         loop {
             // Asked before pages are taken for nothing; publishing asks again.
-            if !sweep::make_free(&path, hash.is_some())? {
-                return Err(CreateError::AlreadyExists);
+            match sweep::make_free(&path, hash.is_some())? {
+                Found::Free => {}
+                Found::InUse => return Err(CreateError::AlreadyExists),
+                Found::Held if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(1));
+                    continue;
+                }
+                Found::Held => return Err(CreateError::Busy),
             }
             match Self::draft(&path, hash, &header, what.init) {
                 Ok(segment) => return Ok(segment),

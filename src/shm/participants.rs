@@ -212,6 +212,11 @@ impl Drop for ByteLock<'_> {
     }
 }
 
+/// Whether anyone lives who has a place, or takes one right now. Asks the kernel alone: one system call.
+pub(super) fn anyone_lives(file: &File) -> io::Result<bool> {
+    sys::any_byte_locked(file, TABLE_OFFSET as u64, TABLE_LEN as u64)
+}
+
 /// The same as [`Table::users`] from the bytes of a file that is not mapped. `table` is [`TABLE_LEN`] long.
 pub(super) fn users_of_file(file: &File, table: &[u8; TABLE_LEN]) -> io::Result<Vec<User>> {
     let mut users = Vec::new();

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::create::PATIENCE;
 use super::error::{CreateError, OpenError};
 use super::header::{self, Kind, TABLE_OFFSET};
 use super::name::{self, Place};
 use super::open::{check_owner, read_header, read_header_bytes};
-use super::participants::{TABLE_LEN, User, users_of_file};
+use super::participants::{TABLE_LEN, User, anyone_lives, users_of_file};
 use super::sys_unix as sys;
 
 /// How often creating a segment looks for what the dead left, at most.
@@ -118,21 +119,31 @@ pub fn remove(place: &Place, force: bool) -> Result<Removal, OpenError> {
         Place::Ticket(ticket) => sys::segment_dir()?.join(name::file_name(ticket.place)),
         Place::File(path) => path.clone(),
     };
-    let file = sys::open(&path)?;
-    check_owner(&file)?;
-    if let Place::Ticket(ticket) = place
-        && read_header(&file)?.id != ticket.id
-    {
-        return Err(OpenError::NotFound);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let file = sys::open(&path)?;
+        check_owner(&file)?;
+        if let Place::Ticket(ticket) = place
+            && read_header(&file)?.id != ticket.id
+        {
+            return Err(OpenError::NotFound);
+        }
+        if let Place::File(_) = place {
+            // Not in our folder: only what is a segment for sure.
+            read_header(&file)?;
+        }
+        if sys::flock(&file, true)? || force {
+            return if unlink_same(&file, &path)? { Ok(Removal::Removed) } else { Err(OpenError::NotFound) };
+        }
+        // Who holds it without being its user just looks at it, or removes it.
+        if anyone_lives(&file)? {
+            return Ok(Removal::InUse);
+        }
+        if Instant::now() > deadline {
+            return Err(OpenError::Busy);
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
-    if let Place::File(_) = place {
-        // Not in our folder: only what is a segment for sure.
-        read_header(&file)?;
-    }
-    if !sys::flock(&file, true)? && !force {
-        return Ok(Removal::InUse);
-    }
-    if unlink_same(&file, &path)? { Ok(Removal::Removed) } else { Err(OpenError::NotFound) }
 }
 
 /// [`cleanup`], unless this process did it a few seconds ago. Its failure is nobody's concern here.
@@ -148,13 +159,24 @@ pub(super) fn now_and_then() {
     }
 }
 
-/// Whether `path` is free for a new segment, after removing one there whose users all died.
-pub(super) fn make_free(path: &Path, sweepable: bool) -> Result<bool, CreateError> {
+/// What stands where a new segment shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing, or not any more.
+    Free,
+    /// A segment that someone uses, or that is meant to stay.
+    InUse,
+    /// What no living process uses, but one holds: it looks at it, removes it, or comes or goes right now.
+    Held,
+}
+
+/// What is at `path`, after removing a segment there whose users all died.
+pub(super) fn make_free(path: &Path, sweepable: bool) -> Result<Found, CreateError> {
     let file = match sys::open(path) {
         Ok(file) => file,
         Err(error) => {
             return match error.kind() {
-                io::ErrorKind::NotFound => Ok(true),
+                io::ErrorKind::NotFound => Ok(Found::Free),
                 io::ErrorKind::PermissionDenied => Err(CreateError::AccessDenied),
                 _ => Err(error.into()),
             };
@@ -162,9 +184,13 @@ pub(super) fn make_free(path: &Path, sweepable: bool) -> Result<bool, CreateErro
     };
     check_owner(&file).map_err(|_| CreateError::AccessDenied)?;
     if !sweepable || read_header_bytes(&file).is_ok_and(|bytes| header::says_persistent(&bytes)) {
-        return Ok(false);
+        return Ok(Found::InUse);
     }
-    Ok(unlink_unused(&file, path)?)
+    if !sys::flock(&file, true)? {
+        return Ok(if anyone_lives(&file)? { Found::InUse } else { Found::Held });
+    }
+    // Not removed: it was gone already, and another may be there.
+    Ok(if unlink_same(&file, path)? { Found::Free } else { Found::Held })
 }
 
 /// Removes `path` if it still is `file` and no other process has that marked as in use.

@@ -139,7 +139,12 @@ pub(super) fn unlock_byte(file: &File, offset: u64) -> io::Result<()> {
 
 /// Whether another open file than this one has the lock of the byte.
 pub(super) fn byte_locked(file: &File, offset: u64) -> io::Result<bool> {
-    let mut lock = byte_lock(offset, libc::F_WRLCK)?;
+    any_byte_locked(file, offset, 1)
+}
+
+/// Whether another open file than this one has the lock of any of the bytes.
+pub(super) fn any_byte_locked(file: &File, offset: u64, len: u64) -> io::Result<bool> {
+    let mut lock = byte_lock(offset, len, libc::F_WRLCK)?;
     // SAFETY: `lock` is a valid flock structure that the kernel may write to; the descriptor is open.
     let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
     if result == -1 {
@@ -149,7 +154,7 @@ pub(super) fn byte_locked(file: &File, offset: u64) -> io::Result<bool> {
 }
 
 fn set_byte_lock(file: &File, offset: u64, how: FlockType) -> io::Result<bool> {
-    let lock = byte_lock(offset, how)?;
+    let lock = byte_lock(offset, 1, how)?;
     // SAFETY: `lock` is a valid flock structure that the kernel only reads; the descriptor is open.
     let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
     if result == 0 {
@@ -167,14 +172,14 @@ type FlockType = libc::c_int;
 #[cfg(not(target_os = "linux"))]
 type FlockType = libc::c_short;
 
-fn byte_lock(offset: u64, how: FlockType) -> io::Result<libc::flock> {
+fn byte_lock(offset: u64, len: u64, how: FlockType) -> io::Result<libc::flock> {
     let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
     // SAFETY: all bits zero are a valid flock: plain integers.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = how.try_into().map_err(|_| io::ErrorKind::InvalidInput)?;
     lock.l_whence = libc::c_short::try_from(libc::SEEK_SET).map_err(invalid)?;
     lock.l_start = offset.try_into().map_err(invalid)?;
-    lock.l_len = 1;
+    lock.l_len = len.try_into().map_err(invalid)?;
     Ok(lock)
 }
 

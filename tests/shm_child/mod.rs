@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use interproc::shm::{Create, CreateError, Kind, Open, OpenError, Place, Segment};
+use interproc::shm::{Create, CreateError, Kind, Open, OpenError, Place, Segment, cleanup};
 use rustix::process::{Pid, Signal, kill_process};
 
 const ROLE: &str = "INTERPROC_SHM_ROLE";
@@ -113,6 +113,9 @@ pub(crate) fn play() {
     match role {
         "serve" => serve(&Segment::open(&place, &open).unwrap()),
         "create" => serve(&Segment::create(&place, &create).unwrap()),
+        "sweep" => loop {
+            cleanup().unwrap();
+        },
         "race" => race(&place, parts.next().unwrap().parse().unwrap()),
         other => panic!("no role {other}"),
     }
