@@ -1,0 +1,64 @@
+//! Out of the outbox, into the queue.
+
+use std::result::Result as StdResult;
+
+use napi::{Env, bindgen_prelude::*};
+use napi_derive::napi;
+
+use super::{DAMAGED, OUTBOX, QueueHandle, deadline};
+use crate::node::chunk::Chunk;
+use crate::node::env::errno;
+use crate::queue::{Corrupt, SendError, Sent, Work};
+
+#[napi]
+impl QueueHandle {
+    /// Where JavaScript puts messages in wire form for [`QueueHandle::send`].
+    #[napi(catch_unwind, ts_return_type = "ArrayBuffer")]
+    pub fn outbox<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
+        Chunk::lend(&self.inner.outbox, env)
+    }
+
+    /// Sends what is in the outbox: the bytes that went in.
+    #[napi(catch_unwind)]
+    pub fn send(&self, length: u32) -> i32 {
+        self.with(|work| {
+            // SAFETY: JavaScript does not run meanwhile, and no other thread has the outbox.
+            let outbox = unsafe { self.inner.outbox.bytes() };
+            let wire = outbox.get(..length as usize).ok_or(Corrupt);
+            match wire.and_then(|wire| work.send_batch(wire)) {
+                Ok((taken, _)) => i32::try_from(taken).unwrap_or(i32::MAX),
+                Err(Corrupt) => DAMAGED,
+            }
+        })
+    }
+
+    /// Sends one message of any size: 1, or 0 if the queue is full.
+    #[napi(catch_unwind)]
+    pub fn send_one(&self, tag: u8, body: &[u8]) -> i32 {
+        self.with(|work| sent(work.send_any(tag, body)))
+    }
+
+    /// The same, waiting for room at most `timeout` milliseconds (negative: for ever). Blocks the thread.
+    #[napi(catch_unwind)]
+    pub fn send_sync(&self, tag: u8, body: &[u8], timeout: f64) -> i32 {
+        self.with(|work| sent(work.send_blocking(tag, body, deadline(timeout))))
+    }
+
+    /// Bytes that a message in the outbox may have.
+    #[napi(getter, catch_unwind)]
+    pub fn max_message(&self) -> u32 {
+        let work = self.inner.work.borrow();
+        let most = work.as_ref().map_or(0, Work::max_message).min(OUTBOX - 8);
+        u32::try_from(most).unwrap_or(0)
+    }
+}
+
+fn sent(result: StdResult<Sent, SendError>) -> i32 {
+    match result {
+        Ok(Sent::Yes) => 1,
+        Ok(Sent::Full) => 0,
+        // A name of a part always fits; only a damaged queue is that small.
+        Ok(Sent::TooLarge) | Err(SendError::Corrupt(_)) => DAMAGED,
+        Err(SendError::Io(error)) => errno(&error),
+    }
+}

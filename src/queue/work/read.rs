@@ -1,0 +1,133 @@
+//! Reading the messages of a lease: copied, or where they are.
+
+use super::{Delivery, Held, Work, head_count};
+use crate::queue::layout::Shared;
+use crate::queue::part::{self, NAME_LEN, PART, Part};
+use crate::queue::record::{self, HEAD, Head, MESSAGE_HEAD, Message};
+use crate::queue::ring::Corrupt;
+use crate::queue::state::Status;
+
+impl Work {
+    /// Bytes that [`copy`](Self::copy) writes.
+    pub fn leased_bytes(&self) -> usize {
+        self.held.iter().map(|held| length(held.head)).sum()
+    }
+
+    /// Copies the leased records into `into` (at least [`leased_bytes`](Self::leased_bytes) long) and names the messages. A
+    /// damaged record is left out; the next lease tells of it.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: `into` is too short.
+    pub fn copy(&mut self, into: &mut [u8], each: impl FnMut(&Delivery)) -> Result<(), Corrupt> {
+        let mut at = 0;
+        self.each_held(each, |shared, held, found| {
+            let length = length(held.head);
+            let bytes = into.get_mut(at..at + length).ok_or(Corrupt)?;
+            shared.read(held.record.position, HEAD, bytes)?;
+            if shared.flags.checked && record::checksum(bytes) != held.head.check {
+                return Err(Corrupt);
+            }
+            for message in record::messages(bytes) {
+                found.push(held.delivery(message.map_err(|_| Corrupt)?, at));
+            }
+            at += length;
+            Ok(())
+        })
+    }
+
+    /// Names the leased messages where they are, as offsets into [`slots`](Self::slots). They stay until the lease ends. A
+    /// damaged record is left out; the next lease tells of it.
+    ///
+    /// # Errors
+    /// [`Corrupt`]
+    pub fn view(&mut self, each: impl FnMut(&Delivery)) -> Result<(), Corrupt> {
+        self.each_held(each, |shared, held, found| {
+            let place = shared.place(held.record.position) + HEAD;
+            let (mut at, length) = (0, length(held.head));
+            while at < length && found.len() <= held.head.count as usize {
+                // Others may write there at any time: a head is read once, and checked.
+                let mut head = [0; MESSAGE_HEAD];
+                shared.read(held.record.position, HEAD + at, &mut head)?;
+                let message = record::parse_message_head(head, at).map_err(|_| Corrupt)?;
+                let end = message.offset.checked_add(message.length).ok_or(Corrupt)?;
+                if end > length {
+                    return Err(Corrupt);
+                }
+                at = end.next_multiple_of(8);
+                found.push(held.delivery(message, place));
+            }
+            Ok(())
+        })
+    }
+
+    /// The body that a message of the lease with [`PART`] in its tag names, in memory of its own.
+    ///
+    /// # Errors
+    /// Its file is gone, or not what was written.
+    pub fn part(&self, id: u64) -> std::io::Result<Part> {
+        let held = self.held.iter().find(|held| held.record.position == id);
+        let name = held.and_then(|held| held.part).ok_or(std::io::ErrorKind::InvalidData)?;
+        Part::open(self.aux(), name)
+    }
+
+    /// The memory that [`view`](Self::view) counts from: begin and bytes. Mapped as long as [`segment`](Self::segment) is.
+    pub fn slots(&self) -> (*mut u8, usize) {
+        self.member.shared.slots()
+    }
+
+    /// Calls `each` for the messages that `find` finds in the records held. A record that makes no sense is dropped whole.
+    fn each_held(
+        &mut self,
+        mut each: impl FnMut(&Delivery),
+        mut find: impl FnMut(&Shared<'_>, &Held, &mut Vec<Delivery>) -> Result<(), Corrupt>,
+    ) -> Result<(), Corrupt> {
+        let shared = self.member.shared;
+        let (mut found, mut base) = (std::mem::take(&mut self.scratch), 0);
+        let mut held = std::mem::take(&mut self.held);
+        held.retain_mut(|held| {
+            found.clear();
+            let fits = find(&shared, held, &mut found).is_ok() && found.len() == held.head.count as usize;
+            if !fits {
+                shared.ring.settle(held.record, self.member.seat, Status::Done);
+                self.damaged = true;
+                return false;
+            }
+            if held.head.base != base {
+                // A record before it was dropped.
+                held.head.base = base;
+                // Fails for no record that was read.
+                let _ = shared.write_start(held.record.position, held.head.start, base);
+            }
+            base += head_count(held.head);
+            if let [only] = found.as_slice()
+                && only.tag & PART != 0
+            {
+                let mut name = [0; NAME_LEN];
+                // The body is where the first message's is.
+                let read = shared.read(held.record.position, HEAD + MESSAGE_HEAD, &mut name);
+                held.part = Some(part::Name::decode(&name)).filter(|_| read.is_ok() && only.length == NAME_LEN);
+            }
+            found[held.head.start as usize..].iter().for_each(&mut each);
+            true
+        });
+        (self.held, self.scratch) = (held, found);
+        Ok(())
+    }
+}
+
+impl Held {
+    fn delivery(&self, message: Message, begin: usize) -> Delivery {
+        Delivery {
+            offset: begin + message.offset,
+            length: message.length,
+            tag: message.tag,
+            id: self.record.position,
+            again: self.record.state.status == Status::Again,
+        }
+    }
+}
+
+fn length(head: Head) -> usize {
+    // `fits` compared it with the ring, which is mapped.
+    usize::try_from(head.length).unwrap_or(usize::MAX)
+}
