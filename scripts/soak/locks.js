@@ -17,8 +17,11 @@ if (require.main === module) work(process.argv[2])
 
 module.exports = { soak }
 
-/** @param {number} seconds */
-async function soak (seconds) {
+/**
+ * @param {number} seconds
+ * @param {Record<string, number>} counts is counted up meanwhile
+ */
+async function soak (seconds, counts) {
   const { locks, Semaphore, SharedBuffer, SharedMap } = require('../../lib')
   const buffer = SharedBuffer.alloc(4096)
   const words = new Int32Array(buffer.buffer)
@@ -27,7 +30,7 @@ async function soak (seconds) {
   const semaphore = new Semaphore(`soak ${process.pid} permits`, PERMITS)
   // Deaths are remembered as long as someone has the table open: this process.
   const own = await locks.acquire(`soak ${process.pid}`)
-  const counts = { kills: 0, stops: 0, locks: 0, deaths: 0 }
+  Object.assign(counts, { kills: 0, stops: 0, locks: 0, deaths: 0, stalls: 0 })
   const failures = []
   const workers = new Set()
   const ending = { now: false }
@@ -60,6 +63,7 @@ async function soak (seconds) {
     const count = Atomics.load(words, NAMES)
     if (count !== progress.count) progress = { at: Date.now(), count }
     if (Date.now() - progress.at > STALL_MS) {
+      counts.stalls++
       failures.push(`no lock was got for ${STALL_MS} ms`)
       break
     }

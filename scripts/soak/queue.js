@@ -1,200 +1,117 @@
 'use strict'
 
 /**
- * Producers number their messages, consumers tell what they saw, and this process kills (SIGKILL) and stops (SIGSTOP) them at random. Two
- * queues: one without acknowledgement (nothing may come twice, and what is lost is at most the message a killed consumer had just
- * been handed), one with (nothing may be lost). Every body is as long as it says and has its own pattern.
+ * Queues. Producers number their messages, consumers note what they see, all in a ledger that survives them; they are killed and
+ * stopped at random, in rounds: each with a queue of another kind (acknowledged or not, tiny or large, named or a file), in some
+ * all are killed at once, and the queue is opened anew by those who come then.
+ *
+ * At the end of a round everything that was sent must have been seen, once: with acknowledgement every single message; without, all
+ * but those that a killed consumer had just been handed, as the ledger knows.
  */
 
 const { spawn } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+const { remove } = require('../../lib/shared')
+const { Ledger, PEOPLE } = require('./support/ledger')
+const { note } = require('./support/queue-worker')
+const { rustVictim } = require('./support/rust')
+const { Victims } = require('./support/victims')
+const { STALL_MS, watch } = require('./support/watch')
 
-const PRODUCERS = 3
-const CONSUMERS = 3
-/** Without any progress for so long, something hangs. */
-const STALL_MS = 20_000
-const [, , role, ticket, journal, number] = process.argv
-
-if (require.main === module) work()
+const ROUND_MS = 8_000
+const worker = path.join(__dirname, 'support', 'queue-worker.js')
 
 module.exports = { soak }
 
-/** @param {number} seconds */
-async function soak (seconds) {
-  const counts = { kills: 0, stops: 0, messages: 0, again: 0, inDoubt: 0 }
+/**
+ * @param {number} seconds
+ * @param {Record<string, number>} counts is counted up meanwhile
+ */
+async function soak (seconds, counts) {
+  Object.assign(counts, { kills: 0, stops: 0, messages: 0, handed: 0, lost: 0, corrupt: 0, stalls: 0, rounds: 0 })
+  /** @type {string[]} */
   const failures = []
-  for (const ack of [false, true]) await soakOne(ack, seconds / 2, counts, failures)
+  const end = Date.now() + seconds * 1000
+  while (Date.now() < end - 1000 && failures.length < 20) {
+    const failed = failures.length
+    const kind = anyKind()
+    await round(kind, Math.min(end, Date.now() + ROUND_MS), counts, failures)
+    counts.rounds++
+    for (let i = failed; i < failures.length; i++) failures[i] += ` (${JSON.stringify(kind)})`
+  }
   return { ...counts, failures }
 }
 
-async function soakOne (ack, seconds, counts, failures) {
-  const { Queue } = require('../../lib')
-  const queue = new Queue({ capacity: 256 * 1024, ack })
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'interproc-soak-'))
-  const running = new Map()
-  const killed = new Set()
-  let count = 0
-  let ending = false
-  const start = role => {
-    const id = ++count
-    // A file outlives its writer's kill: what was written is there.
-    const child = spawn(process.execPath, [__filename, role, queue.ticket, path.join(folder, `${role}-${id}`), String(id)], {
-      stdio: ['ignore', 'ignore', 'pipe']
-    })
-    let stderr = ''
-    child.stderr.on('data', text => { stderr += text })
-    running.set(child, role)
-    child.on('exit', (code, signal) => {
-      running.delete(child)
-      if (signal === 'SIGKILL') killed.add(id)
-      else if (code !== 0) failures.push(`${role} ended with ${code ?? signal}: ${stderr.slice(0, 300)}`)
-      if (!ending && failures.length < 20) start(role)
-    })
-  }
-  for (let i = 0; i < PRODUCERS; i++) start('produce')
-  for (let i = 0; i < CONSUMERS; i++) start('consume')
+function anyKind () {
+  const of = (...choices) => choices[Math.floor(Math.random() * choices.length)]
+  return { ack: of(false, true), capacity: of(512, 4096, 65_536, 65_536, 1 << 20), place: of('ticket', 'name', 'persistent', 'file') }
+}
 
-  const deadline = Date.now() + seconds * 1000
-  let progress = { bytes: -1, at: Date.now() }
-  while (Date.now() < deadline && failures.length < 20) {
-    await sleep(60 + Math.random() * 120)
-    const children = [...running.keys()]
-    const victim = children[Math.floor(Math.random() * children.length)]
-    if (Math.random() < 0.2) {
-      victim?.kill('SIGSTOP')
-      counts.stops++
-      setTimeout(() => victim?.kill('SIGCONT'), 150)
-    } else if (victim?.kill('SIGKILL')) counts.kills++
-    const bytes = sizes(folder)
-    if (bytes !== progress.bytes) progress = { bytes, at: Date.now() }
-    if (Date.now() - progress.at > STALL_MS) failures.push(`no message for ${STALL_MS / 1000} seconds`)
+async function round (kind, until, counts, failures) {
+  const { Queue } = require('../../lib')
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'interproc-soak-'))
+  const name = `soak ${process.pid} ${counts.rounds} ${Math.random()}`
+  const { ack, capacity } = kind
+  const where = kind.place === 'file' ? { path: path.join(folder, 'queue') } : { persistent: kind.place === 'persistent' }
+  const queue = kind.place === 'file' || kind.place === 'ticket' ? new Queue({ ack, capacity, ...where }) : new Queue(name, { ack, capacity, ...where })
+  const stays = kind.place === 'file' || kind.place === 'persistent'
+  const place = where.path ? `file:${where.path}` : kind.place === 'ticket' ? queue.ticket : name
+  // Nobody but the victims: whenever all of them are dead, nobody uses it.
+  if (stays) queue.close()
+  const ledger = Ledger.create()
+  const failed = failures.length
+  const fail = failure => {
+    if (failure.startsWith('corrupt')) counts.corrupt++
+    if (failures.length < 20) failures.push(failure)
   }
-  ending = true
-  const ended = [...running.keys()].map(child => new Promise(resolve => child.on('exit', resolve)))
-  for (const child of running.keys()) {
-    child.kill('SIGCONT')
-    child.kill('SIGKILL')
+  const victims = new Victims(counts, fail)
+  const numbers = { produce: 0, consume: 1 }
+  const start = (command, args, roles) => () => {
+    if (roles.some(role => numbers[role] >= PEOPLE - 1)) return undefined
+    const own = roles.map(role => String(numbers[role]++))
+    return spawn(command, [...args, place, ledger.buffer.ticket, ...own], { stdio: ['ignore', 'ignore', 'pipe'] })
   }
-  await Promise.all(ended)
-  // What is left: this process is the last consumer.
-  const left = path.join(folder, 'consume-0')
-  const log = fs.openSync(left, 'w')
-  for (;;) {
-    const first = await Promise.race([queue.receive().catch(() => undefined), sleep(1500)])
-    if (first === undefined) break
-    note(log, first, ack)
+  const life = 60 + Math.random() * 300
+  for (let i = 0; i < 3; i++) {
+    victims.keep(start(rustVictim(), ['produce'], ['produce']), life)
+    victims.keep(start(rustVictim(), ['consume'], ['consume']), life)
   }
-  fs.closeSync(log)
-  queue.close()
-  compare(folder, ack, counts, failures)
+  for (let i = 0; i < 2; i++) victims.keep(start(process.execPath, [worker, String(ack)], ['produce', 'consume']), 300 + 4 * life)
+  const massacre = stays || Math.random() < 0.3 ? setInterval(() => victims.killAll(), 1500 + Math.random() * 2000) : undefined
+  const before = ledger.progress
+  const live = setInterval(() => { counts.going = ledger.progress - before }, 500)
+  if (!await watch({ until, progress: () => ledger.progress, victims, life })) {
+    counts.stalls++
+    fail(`stall: no message for ${STALL_MS / 1000} seconds, although nobody was killed or stopped`)
+  }
+  clearInterval(massacre)
+  clearInterval(live)
+  delete counts.going
+  await victims.end()
+  const last = stays ? new Queue(where.path ? { ...where, create: false } : name, where.path ? undefined : { create: false }) : queue
+  await drain(last, ledger, fail)
+  const found = ledger.compare(ack)
+  counts.messages += found.messages
+  counts.handed += found.handed
+  counts.lost += found.lost
+  if (found.lost > 0) fail(`lost: ${found.lost} messages`)
+  if (found.invented > 0) fail(`corrupt: ${found.invented} messages that nobody sent`)
+  if (failures.length === failed && last.stats().used !== 0) fail(`corrupt: ${last.stats().used} bytes are in use by no message`)
+  last.close()
+  if (kind.place === 'persistent') remove(name)
   fs.rmSync(folder, { recursive: true })
 }
 
-/** What was sent against what was seen. */
-function compare (folder, ack, counts, failures) {
-  const seen = new Map()
-  const begun = new Map()
-  const files = fs.readdirSync(folder)
-  const lines = file => fs.readFileSync(path.join(folder, file), 'latin1').split('\n').slice(0, -1)
-  for (const file of files.filter(file => file.startsWith('consume'))) {
-    for (const line of lines(file)) {
-      const [mark, key] = [line[0], line.slice(1)]
-      if (mark === '!') failures.push(`corrupt: ${key}`)
-      else if (mark === '+') begun.set(key, (begun.get(key) ?? 0) + 1)
-      else seen.set(key, (seen.get(key) ?? 0) + 1)
-    }
+/** What is left: this process is the last consumer. It comes after all producers and consumers in the ledger. */
+async function drain (queue, ledger, fail) {
+  // Twice what it takes to see that someone is dead.
+  for (let quiet = Date.now(); Date.now() - quiet < 600;) {
+    const message = queue.receiveSync({ timeout: 100 })
+    if (message === undefined) continue
+    quiet = Date.now()
+    const wrong = note(ledger, PEOPLE - 1, message)
+    if (wrong !== undefined) fail(wrong)
   }
-  for (const [key, times] of seen) {
-    if (times > 1) failures.push(`${ack ? 'acknowledged' : 'seen'} ${times} times: ${key}`)
-  }
-  let missing = 0
-  for (const file of files.filter(file => file.startsWith('produce'))) {
-    for (const key of lines(file)) {
-      counts.messages++
-      if (seen.has(key)) continue
-      // With acknowledgement: acknowledged, but killed before it could say so. Else: handed over, but killed before it could write.
-      if (!ack || begun.has(key)) missing++
-      else failures.push(`lost: ${key}`)
-    }
-  }
-  counts.inDoubt += missing
-  if (missing > counts.kills) failures.push(`${missing} messages lost with only ${counts.kills} kills`)
-  for (const [key, times] of begun) if (times > 1 && seen.has(key)) counts.again++
-}
-
-function work () {
-  const { Queue } = require('../../lib')
-  const queue = new Queue(ticket, { create: false })
-  const log = fs.openSync(journal, 'a')
-  if (role === 'produce') produce(queue, log).catch(fail)
-  else consume(queue, log).catch(fail)
-}
-
-async function produce (queue, log) {
-  for (let i = 0; ; i++) {
-    if (i % 7 === 0) {
-      const keys = Array.from({ length: 20 }, (_, j) => `${number}-${i}-${j}`)
-      await queue.sendMany(keys.map(bodyOf))
-      fs.writeSync(log, keys.map(key => `${key}\n`).join(''))
-    } else {
-      const key = `${number}-${i}`
-      await queue.send(bodyOf(key))
-      fs.writeSync(log, `${key}\n`)
-    }
-  }
-}
-
-async function consume (queue, log) {
-  for (;;) {
-    const message = await queue.receive()
-    note(log, message, message.ack !== undefined)
-    if (Math.random() < 0.01) await new Promise(resolve => setImmediate(resolve))
-  }
-}
-
-/** Writes down a message that was received. */
-function note (log, message, ack) {
-  const body = ack ? message.data : message
-  const key = keyOf(body)
-  if (key === undefined) return fs.writeSync(log, `!${body.length} bytes, ${body.subarray(0, 40).toString('latin1')}\n`)
-  if (!ack) return fs.writeSync(log, `=${key}\n`)
-  fs.writeSync(log, `+${key}\n`)
-  // `false` would be one that someone else has by now.
-  fs.writeSync(log, message.ack() ? `=${key}\n` : `!robbed of ${key}\n`)
-}
-
-/** @param {string} key */
-function bodyOf (key) {
-  const head = Buffer.from(`${key} `)
-  // Mostly small, sometimes of several slots, rarely beside the ring.
-  const random = Math.random()
-  const size = head.length + Math.floor(random < 0.9 ? random * 100 : random < 0.999 ? random * 2000 : 70_000)
-  const body = Buffer.alloc(size, key)
-  head.copy(body)
-  return body
-}
-
-/** @param {Buffer} body */
-function keyOf (body) {
-  const end = body.subarray(0, 60).indexOf(' ')
-  if (end < 0) return undefined
-  const key = body.toString('latin1', 0, end)
-  const expected = Buffer.alloc(body.length, key)
-  Buffer.from(`${key} `).copy(expected)
-  return expected.equals(body) ? key : undefined
-}
-
-function sizes (folder) {
-  return fs.readdirSync(folder).filter(file => file.startsWith('consume'))
-    .reduce((sum, file) => sum + fs.statSync(path.join(folder, file)).size, 0)
-}
-
-function sleep (ms) { return new Promise(resolve => setTimeout(resolve, ms)) }
-
-/** @param {Error} error */
-function fail (error) {
-  process.stderr.write(`${error.stack}\n`)
-  process.exit(1)
 }

@@ -1,0 +1,96 @@
+'use strict'
+
+/**
+ * Programs that live for a random time: each is stopped (SIGSTOP) now and then, killed (SIGKILL) at its end, stopped or not, and
+ * started again.
+ */
+
+/** A stop lasts so long at most, in milliseconds. */
+const STOP_MS = 250
+
+class Victims {
+  #counts
+  #fail
+  /** @type {Map<import('node:child_process').ChildProcess, NodeJS.Timeout[]>} */
+  #running = new Map()
+  #ending = false
+  #calm = false
+
+  /**
+   * @param {{ kills: number, stops: number }} counts
+   * @param {(failure: string) => void} fail
+   */
+  constructor (counts, fail) {
+    this.#counts = counts
+    this.#fail = fail
+  }
+
+  get size () { return this.#running.size }
+
+  /**
+   * Starts a program, and another one whenever it ended.
+   * @param {() => import('node:child_process').ChildProcess | undefined} start stderr must be a pipe; `undefined`: no more
+   * @param {number} life mean milliseconds
+   */
+  keep (start, life) {
+    if (this.#ending) return
+    const child = start()
+    if (child === undefined) return
+    let stderr = ''
+    child.stderr?.on('data', text => { stderr = (stderr + text).slice(0, 2000) })
+    this.#running.set(child, [])
+    child.on('error', error => this.#fail(error.message))
+    child.on('close', (code, signal) => {
+      this.#running.get(child)?.forEach(clearTimeout)
+      this.#running.delete(child)
+      if (signal !== 'SIGKILL' && code !== 0) this.#fail(stderr.trim() || `a program ended by ${signal ?? code}`)
+      this.keep(start, life)
+    })
+    this.#doom(child, life)
+  }
+
+  /** All at once, unless it is calm. */
+  killAll () {
+    if (this.#calm) return
+    for (const child of this.#running.keys()) this.#kill(child)
+  }
+
+  /** From now on nobody is stopped or killed, and who is stopped goes on. */
+  calm () {
+    this.#calm = true
+    for (const child of this.#running.keys()) child.kill('SIGCONT')
+  }
+
+  /** @param {number} life mean milliseconds that they live from now on */
+  goOn (life) {
+    this.#calm = false
+    for (const child of this.#running.keys()) this.#doom(child, life)
+  }
+
+  /** Kills all; none is started any more. */
+  async end () {
+    this.#ending = true
+    this.#calm = false
+    const ended = [...this.#running.keys()].map(child => new Promise(resolve => child.once('close', resolve)))
+    this.killAll()
+    await Promise.all(ended)
+  }
+
+  #doom (child, life) {
+    const timers = this.#running.get(child)
+    const until = -Math.log(1 - Math.random()) * life
+    timers.push(setTimeout(() => this.#calm || this.#kill(child), until))
+    if (Math.random() > 0.2) return
+    timers.push(setTimeout(() => {
+      if (this.#calm || !child.kill('SIGSTOP')) return
+      this.#counts.stops++
+      timers.push(setTimeout(() => child.kill('SIGCONT'), Math.random() * STOP_MS))
+    }, Math.random() * until))
+  }
+
+  #kill (child) {
+    if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) this.#counts.kills++
+  }
+}
+
+module.exports = { Victims }
