@@ -1,6 +1,7 @@
 //! Queues in shared memory: many senders, many receivers, at memory speed, and not to be stopped by `kill -9`.
 //!
-//! [`Work`]: each message goes to one receiver. All state is in one [`Segment`](crate::shm::Segment); nobody is its master.
+//! [`Queue`] is what programs use: values by serde, each message to one receiver. [`Work`] beneath it moves bytes in batches;
+//! the JavaScript face has that one, too. All state is in one [`Segment`](crate::shm::Segment); nobody is its master.
 //! A message is *in the queue* from the moment that its sender's call returns, whatever becomes of the sender. Who died is
 //! told by the kernel, never by a clock, so a stopped process is never robbed.
 //!
@@ -22,16 +23,27 @@ mod waiters;
 mod aux;
 #[cfg(not(interproc_loom))]
 mod bell;
+#[cfg(not(interproc_loom))]
+mod body;
+#[cfg(not(interproc_loom))]
+mod codec;
 #[cfg(all(test, not(interproc_loom)))]
 mod crash;
 #[cfg(not(interproc_loom))]
 mod error;
 #[cfg(not(interproc_loom))]
+mod fetch;
+#[cfg(not(interproc_loom))]
 mod layout;
 #[cfg(not(interproc_loom))]
 mod member;
 #[cfg(not(interproc_loom))]
+mod options;
+#[cfg(not(interproc_loom))]
 mod part;
+#[cfg(not(interproc_loom))]
+#[expect(clippy::module_inception, reason = "a subject has one name everywhere: lib/queue/queue.js")]
+mod queue;
 mod record;
 #[cfg(not(interproc_loom))]
 mod sys_unix;
@@ -41,13 +53,21 @@ mod work;
 #[cfg(not(interproc_loom))]
 pub use bell::Bell;
 #[cfg(not(interproc_loom))]
-pub use error::{JoinError, SendError};
+pub use body::{Body, Message, Tag};
+#[cfg(not(interproc_loom))]
+pub use codec::{Codec, DecodeError, EncodeError, PlainError};
+#[cfg(not(interproc_loom))]
+pub use error::{Error, JoinError, SendError};
 #[cfg(not(interproc_loom))]
 pub use layout::Flags;
 #[cfg(not(interproc_loom))]
 pub use member::{New, SLICE, Stats};
 #[cfg(not(interproc_loom))]
+pub use options::Options;
+#[cfg(not(interproc_loom))]
 pub use part::{PART, Part};
+#[cfg(not(interproc_loom))]
+pub use queue::Queue;
 pub use ring::Corrupt;
 #[cfg(not(interproc_loom))]
 pub use work::{Delivery, Work};
@@ -65,5 +85,7 @@ pub enum Sent {
 
 #[cfg(all(test, not(interproc_loom)))]
 mod crash_tests;
+#[cfg(all(test, not(interproc_loom)))]
+mod queue_tests;
 #[cfg(all(test, not(interproc_loom)))]
 mod tests;

@@ -85,6 +85,8 @@ pub struct Part {
 
 // SAFETY: an address range that stays mapped until drop; nobody else refers to it.
 unsafe impl Send for Part {}
+// SAFETY: shared references only read, and nobody else writes.
+unsafe impl Sync for Part {}
 
 impl Part {
     pub(crate) fn open(aux: &Aux, name: Name) -> io::Result<Self> {

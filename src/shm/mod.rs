@@ -17,6 +17,7 @@ mod participants;
 mod region;
 mod registry;
 mod segment;
+mod shared_buffer;
 mod sweep;
 mod sys_unix;
 
@@ -29,4 +30,5 @@ pub use open::Open;
 pub use participants::{Dead, MAX_PARTICIPANTS, Participant, User};
 pub use region::Region;
 pub use segment::Segment;
+pub use shared_buffer::{OutOfRange, SharedBuffer};
 pub use sweep::{Health, Info, Removal, cleanup, list, remove};
