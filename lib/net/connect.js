@@ -13,7 +13,7 @@ module.exports = { afterConnect, attempt, connectPath, connectError, lookupAndCo
 
 const { connectAny, inTurns } = require('./connect-any')
 
-/** Of src/node/net.rs: it was the local address that was refused. */
+/** Of src/node/net/stream.rs: it was the local address that was refused. */
 const BIND = 100_000
 
 /**

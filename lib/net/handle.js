@@ -11,7 +11,7 @@ const { validateInt32 } = require('../validate')
 const sameTick = require('./same-tick')
 const { kConnected, kData, kDrain, kEnd, kError } = require('./symbols')
 
-// The events of src/node/net.rs.
+// The events of src/node/net/stream.rs.
 const DATA = 0
 const END = 1
 const CONNECTED = 2

@@ -1,6 +1,6 @@
 //! UDP sockets for JavaScript: [`NetDgram`], one native object per socket.
 //!
-//! Results are 0 or more, or a negative errno, as in `net.rs`. Datagrams cross in batches both ways: bytes in one slab,
+//! Results are 0 or more, or a negative errno, as in `net/`. Datagrams cross in batches both ways: bytes in one slab,
 //! lengths in a table of 32-bit integers.
 
 #![expect(unreachable_pub, reason = "the binding's macros demand `pub`")]

@@ -1,24 +1,18 @@
-//! One connected (or connecting) descriptor: read as it comes, write at once or as soon as there is room.
+//! One connected (or connecting) descriptor: read as it comes (`read.rs`), write at once or as soon as there is room (`write.rs`).
+
+mod read;
+mod write;
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::{Rc, Weak};
 
-use super::address::{self, Address};
-use super::outbox::Outbox;
-use super::room::Room;
-use super::sys_unix;
+use crate::net::address::{self, Address};
+use crate::net::outbox::Outbox;
+use crate::net::room::Room;
+use crate::net::sys_unix;
 use crate::reactor::{Hold, Interest, Reactor, Readiness, Source, Token};
-
-/// Bytes read from one stream in one turn; then the others have theirs.
-const READ_PER_TURN: usize = 1024 * 1024;
-/// Rounds of flushing in one turn, for the same reason.
-const FLUSHES_PER_TURN: usize = 16;
-const SMALLEST_READ: usize = 4 * 1024;
-const FIRST_READ: usize = 16 * 1024;
-/// Measured: larger ones gain nothing more.
-const LARGEST_READ: usize = 256 * 1024;
 
 /// What kind of descriptor it is: how it is written to and how its sending side ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +117,7 @@ impl Stream {
             readable: Cell::new(false),
             peer_ended: Cell::new(false),
             ended: Cell::new(false),
-            next_read: Cell::new(FIRST_READ),
+            next_read: Cell::new(read::FIRST),
             asked_again: Cell::new(false),
             blocked: Cell::new(false),
             shutting: Cell::new(false),
@@ -150,78 +144,6 @@ impl Stream {
     pub fn pause(&self) {
         self.reading.set(false);
         self.update_hold();
-    }
-
-    /// Writes what the kernel takes now and queues nothing: the number of bytes taken. If it is less than all,
-    /// [`StreamSink::drain`] tells when to try again. 0 while something is queued, or before the connect has ended.
-    ///
-    /// # Errors
-    /// `EPIPE`, `ECONNRESET`, `ENOTCONN`; [`io::ErrorKind::NotConnected`] on a closed stream.
-    pub fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        let total: usize = parts.iter().map(|part| part.len()).sum();
-        if self.connecting.get() || self.blocked.get() || !self.outbox.borrow().is_empty() {
-            return Ok(0);
-        }
-        let taken = match parts {
-            [one] => self.with_fd(|fd| sys_unix::write(fd, self.kind, one)),
-            several => self.with_fd(|fd| sys_unix::write_parts(fd, self.kind, several)),
-        };
-        let taken = or_blocked(taken)?;
-        if taken < total && (taken == 0 || parts.len() <= sys_unix::MAX_PARTS) {
-            self.block();
-        } else if taken < total {
-            // The call took all parts that one call takes.
-            return Ok(taken + self.try_write(&parts[sys_unix::MAX_PARTS..])?);
-        }
-        Ok(taken)
-    }
-
-    /// Writes at once what the kernel takes, and queues a copy of the rest: look at [`Stream::queued`] and wait for
-    /// [`StreamSink::drain`] when it is more than you want to keep in memory.
-    ///
-    /// # Errors
-    /// Those of [`Stream::try_write`]. What is queued fails later through [`StreamSink::error`].
-    pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let taken = self.try_write(&[IoSlice::new(bytes)])?;
-        self.outbox.borrow_mut().push(&bytes[taken..]);
-        self.update_hold();
-        Ok(())
-    }
-
-    /// As [`Stream::write`], without a copy if nothing can be written at once.
-    ///
-    /// # Errors
-    /// Those of [`Stream::write`].
-    pub fn write_owned(&self, bytes: Vec<u8>) -> io::Result<()> {
-        match self.try_write(&[IoSlice::new(&bytes)])? {
-            0 => self.outbox.borrow_mut().push_owned(bytes),
-            taken => self.outbox.borrow_mut().push(&bytes[taken..]),
-        }
-        self.update_hold();
-        Ok(())
-    }
-
-    /// Bytes written and still in this process.
-    pub fn queued(&self) -> usize {
-        self.outbox.borrow().len()
-    }
-
-    /// Ends the sending side once everything queued has left. Reading goes on; a pipe's descriptor is closed.
-    ///
-    /// # Errors
-    /// `ENOTCONN` if the peer has gone; a closed stream: [`io::ErrorKind::NotConnected`].
-    pub fn shutdown(&self) -> io::Result<()> {
-        if self.connecting.get() || !self.outbox.borrow().is_empty() {
-            self.shutting.set(true);
-            return Ok(());
-        }
-        match self.kind {
-            Kind::Socket => self.with_fd(sys_unix::shutdown_write),
-            Kind::Pipe => {
-                self.close();
-                Ok(())
-            }
-        }
     }
 
     /// Closes the descriptor and drops the sink; nothing is called any more. What is queued is thrown away.
@@ -291,129 +213,6 @@ impl Stream {
         if self.is_open() && (!self.outbox.borrow().is_empty() || self.shutting.get()) {
             self.flush();
         }
-        self.update_hold();
-    }
-
-    fn read(&self) {
-        let mut budget = READ_PER_TURN;
-        self.in_read.set(true);
-        while self.reading.get() && self.readable.get() && !self.ended.get() {
-            if budget == 0 {
-                self.ask_again();
-                break;
-            }
-            budget = budget.saturating_sub(self.read_once());
-        }
-        self.in_read.set(false);
-        self.update_hold();
-    }
-
-    /// One read and what follows from it; the number of bytes.
-    fn read_once(&self) -> usize {
-        let Some(sink) = self.sink() else {
-            self.readable.set(false);
-            return 0;
-        };
-        let mut asked = 0;
-        let got = sink.lend(self.next_read.get(), &mut |mut room| {
-            asked = room.len();
-            self.with_fd(|fd| sys_unix::read(fd, &mut room))
-        });
-        match got {
-            Ok(0) => {
-                self.ended.set(true);
-                self.reading.set(false);
-                sink.end();
-                0
-            }
-            Ok(length) => {
-                self.adapt(asked, length);
-                // Less than asked for: the kernel has no more, and tells when it has (epoll(7), "edge-triggered").
-                if length < asked && !self.peer_ended.get() {
-                    self.readable.set(false);
-                }
-                sink.data(length);
-                length
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.readable.set(false);
-                0
-            }
-            Err(error) => {
-                self.readable.set(false);
-                self.reading.set(false);
-                sink.error("read", error);
-                0
-            }
-        }
-    }
-
-    /// Grows fast while reads are filled, shrinks slowly while they are not.
-    fn adapt(&self, asked: usize, got: usize) {
-        let hint = self.next_read.get();
-        if got == asked && asked >= hint {
-            self.next_read.set((hint * 4).min(LARGEST_READ));
-        } else if got < hint / 4 {
-            self.next_read.set((hint / 2).max(SMALLEST_READ));
-        }
-    }
-
-    fn ask_again(&self) {
-        if let Some(token) = self.token.get()
-            && !self.asked_again.replace(true)
-        {
-            self.reactor.again(token, Readiness::default());
-        }
-    }
-
-    /// There is room: sends what is queued.
-    fn flush(&self) {
-        self.blocked.set(false);
-        for _ in 0..FLUSHES_PER_TURN {
-            if self.outbox.borrow().is_empty() {
-                return self.flushed();
-            }
-            let sent = {
-                let outbox = self.outbox.borrow();
-                let parts: Vec<_> = outbox.parts().collect();
-                let total = parts.iter().map(|part| part.len()).sum::<usize>();
-                self.with_fd(|fd| sys_unix::write_parts(fd, self.kind, &parts)).map(|sent| (sent, total))
-            };
-            match sent {
-                Ok((sent, total)) => {
-                    self.outbox.borrow_mut().advance(sent);
-                    if sent < total {
-                        return self.block();
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.block(),
-                Err(error) => {
-                    self.outbox.borrow_mut().clear();
-                    return self.tell(|sink| sink.error("write", error));
-                }
-            }
-        }
-        if let Some(token) = self.token.get() {
-            self.blocked.set(true);
-            self.reactor.again(token, Readiness::WRITABLE);
-        }
-    }
-
-    fn flushed(&self) {
-        self.watch(Interest::READABLE);
-        if self.shutting.replace(false)
-            && let Err(error) = self.shutdown()
-        {
-            return self.tell(|sink| sink.error("shutdown", error));
-        }
-        self.update_hold();
-        self.tell(|sink| sink.drain());
-    }
-
-    /// There is no room: wait for it.
-    fn block(&self) {
-        self.blocked.set(true);
-        self.watch(BOTH);
         self.update_hold();
     }
 
@@ -493,10 +292,3 @@ impl std::fmt::Debug for Stream {
 
 /// Room is watched for only while it is waited for: a Unix socket reports it at every read of its peer.
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
-
-fn or_blocked(result: io::Result<usize>) -> io::Result<usize> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-        result => result,
-    }
-}

@@ -1,25 +1,21 @@
-//! Stream sockets for JavaScript: [`NetStream`] and [`NetListener`], one native object per socket.
-//!
-//! Results are 0 or more, or a negative errno. Events reach one JavaScript function per object, called with a number:
-//! see [`event`]. An object that was closed, or whose stream has ended by itself, answers `-EBADF`.
+//! One connection: descriptors taken over or connected, reads into the thread's slab, writes from a Buffer.
 
 #![expect(unreachable_pub, reason = "the binding's macros demand `pub`")]
 
 use std::cell::{Cell, RefCell};
-use std::ffi::OsString;
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use napi::{Env, bindgen_prelude::*};
 use napi_derive::napi;
 
-use super::callback::{Arg, Callback};
-use super::env::{EnvState, errno, status};
-use crate::net::{Address, Kind, ListenOptions, Listener, ListenerSink, Room, Stream, StreamSink, bind_failure};
+use super::address::{SocketName, ip, named, unix};
+use super::descriptor::is_not_open;
+use crate::net::{Address, Kind, Room, Stream, StreamSink, bind_failure};
+use crate::node::callback::{Arg, Callback};
+use crate::node::env::{EnvState, errno, status};
 
 /// The first argument of a stream's function; `lib/net/handle.js` has the same numbers.
 mod event {
@@ -35,17 +31,6 @@ mod event {
 
 /// Tells a refused local address from a refused connection; `lib/net/connect.js` knows it.
 const BIND: i32 = 100_000;
-
-/// An address as `socket.address()` gives it.
-#[napi(object, object_from_js = false)]
-pub(crate) struct SocketName {
-    /// IP address, or path of a Unix socket (an abstract name begins with NUL)
-    pub address: String,
-    /// `IPv4` or `IPv6`; none for a path
-    pub family: Option<&'static str>,
-    /// none for a path
-    pub port: Option<u16>,
-}
 
 /// One connection, or the attempt at one.
 #[napi]
@@ -195,7 +180,7 @@ impl NetStream {
         self.name(|stream| stream.with_fd(|fd| Address::of_peer(fd)))
     }
 
-    fn adopt(&self, fd: OwnedFd, kind: Kind) -> i32 {
+    pub(super) fn adopt(&self, fd: OwnedFd, kind: Kind) -> i32 {
         let Some(sink) = self.sink() else {
             return -libc::EBADF;
         };
@@ -278,216 +263,7 @@ impl StreamSink for JsSink {
     }
 }
 
-/// One listening socket.
-#[napi]
-pub(crate) struct NetListener {
-    state: Rc<EnvState>,
-    sink: RefCell<Option<Rc<Accepted>>>,
-    waiting: Rc<Cell<Option<OwnedFd>>>,
-    listener: RefCell<Weak<Listener>>,
-}
-
-#[napi]
-impl NetListener {
-    /// `on_connection` is called with 0 (then `accept` takes the connection) or an errno.
-    #[napi(constructor, catch_unwind)]
-    pub fn new(
-        env: Env,
-        #[napi(ts_arg_type = "(status: number) => void")] on_connection: Function<'_, (), ()>,
-        kind: String,
-    ) -> Result<Self> {
-        let waiting = Rc::new(Cell::new(None));
-        let on_connection = Callback::new(&env, &on_connection, &kind)?;
-        let sink = Rc::new(Accepted { on_connection, waiting: Rc::clone(&waiting) });
-        let sink = RefCell::new(Some(sink));
-        Ok(Self { state: EnvState::of(&env)?, sink, waiting, listener: RefCell::default() })
-    }
-
-    /// Listens on an IP address and port.
-    #[napi(catch_unwind)]
-    pub fn listen_ip(&self, host: String, port: u16, backlog: i32, only_v6: bool, reuse_port: bool) -> i32 {
-        let options = ListenOptions { backlog, only_v6, reuse_port, mode: 0 };
-        ip(&host, port).map_or(-libc::EINVAL, |to| self.bind(&to, options))
-    }
-
-    /// Listens on a Unix path. `mode`: bits added to those of the file.
-    #[napi(catch_unwind)]
-    pub fn listen_path(&self, path: &[u8], backlog: i32, mode: u32) -> i32 {
-        self.bind(&unix(path), ListenOptions { backlog, mode, ..ListenOptions::default() })
-    }
-
-    /// Listens on a bound socket.
-    #[napi(catch_unwind)]
-    pub fn listen_fd(&self, fd: i32, backlog: i32) -> i32 {
-        if is_not_open(fd) {
-            return -libc::EBADF;
-        }
-        // SAFETY: it is open, and its owner hands it over by this call.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        let Some(sink) = self.sink.take() else {
-            return -libc::EBADF;
-        };
-        self.install(Listener::listen(self.state.reactor(), fd, backlog, sink))
-    }
-
-    /// Hands the connection that was just told of to `stream`.
-    #[napi(catch_unwind)]
-    pub fn accept(&self, stream: &NetStream) -> i32 {
-        self.waiting.take().map_or(-libc::EAGAIN, |fd| stream.adopt(fd, Kind::Socket))
-    }
-
-    /// Stops listening.
-    #[napi(catch_unwind)]
-    pub fn close(&self) {
-        if let Some(listener) = self.live() {
-            listener.close();
-        }
-        self.sink.take();
-    }
-
-    /// Does this keep the process alive?
-    #[napi(catch_unwind)]
-    pub fn set_ref(&self, referenced: bool) {
-        if let Some(listener) = self.live() {
-            listener.set_ref(referenced);
-        }
-    }
-
-    /// The descriptor's number, -1 when closed.
-    #[napi(getter, catch_unwind)]
-    pub fn fd(&self) -> i32 {
-        self.live().and_then(|listener| listener.raw_fd()).unwrap_or(-1)
-    }
-
-    /// Where it listens.
-    #[napi(catch_unwind)]
-    pub fn local_name(&self) -> Either<SocketName, i32> {
-        match self.live().map(|listener| listener.local_address()) {
-            Some(result) => named(result),
-            None => Either::B(-libc::EBADF),
-        }
-    }
-
-    fn bind(&self, to: &Address, options: ListenOptions) -> i32 {
-        let Some(sink) = self.sink.borrow().clone() else {
-            return -libc::EBADF;
-        };
-        let result = self.install(Listener::bind(self.state.reactor(), to, options, sink));
-        if result == 0 {
-            self.sink.take(); // The listener has it now; a failed attempt may be followed by another.
-        }
-        result
-    }
-
-    fn install(&self, listener: io::Result<Rc<Listener>>) -> i32 {
-        status(listener.map(|listener| {
-            *self.listener.borrow_mut() = Rc::downgrade(&listener);
-        }))
-    }
-
-    fn live(&self) -> Option<Rc<Listener>> {
-        self.listener.borrow().upgrade()
-    }
-}
-
-/// Calls the listener's function for each connection; one that it does not take is closed.
-struct Accepted {
-    on_connection: Callback,
-    waiting: Rc<Cell<Option<OwnedFd>>>,
-}
-
-impl ListenerSink for Accepted {
-    fn accepted(&self, fd: OwnedFd) {
-        self.waiting.set(Some(fd));
-        self.on_connection.call(&[Arg::Int(0)]);
-        drop(self.waiting.take());
-    }
-
-    fn error(&self, error: io::Error) {
-        self.on_connection.call(&[Arg::Int(errno(&error))]);
-    }
-}
-
-/// What a descriptor is: `socket`, `pipe`, or what it is not usable for: `UDP`, `FILE`, `UNKNOWN`, `INVALID`.
-#[napi(catch_unwind)]
-pub(crate) fn descriptor_kind(fd: i32) -> &'static str {
-    use rustix::fs::FileType;
-    if is_not_open(fd) {
-        return "INVALID";
-    }
-    // SAFETY: it is open; it is only looked at.
-    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
-    match rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
-        Ok(FileType::Socket) => match rustix::net::sockopt::socket_type(fd) {
-            Ok(rustix::net::SocketType::STREAM) => "socket",
-            Ok(rustix::net::SocketType::DGRAM) => "UDP",
-            _ => "UNKNOWN",
-        },
-        Ok(FileType::Fifo) => "pipe",
-        Ok(FileType::RegularFile) => "FILE",
-        _ => "UNKNOWN",
-    }
-}
-
-/// The address family of a socket: `unix`, `ip` or `other`.
-#[napi(catch_unwind)]
-pub(crate) fn descriptor_family(fd: i32) -> &'static str {
-    if is_not_open(fd) {
-        return "other";
-    }
-    // SAFETY: it is open; it is only looked at.
-    match Address::of_local(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }) {
-        Ok(Some(Address::Ip(_))) => "ip",
-        Ok(_) => "unix",
-        Err(_) => "other",
-    }
-}
-
-pub(super) fn named(result: io::Result<Option<Address>>) -> Either<SocketName, i32> {
-    match result {
-        Ok(Some(Address::Ip(ip))) => Either::A(SocketName {
-            // The interface is not part of it, as in Node.
-            address: ip.ip().to_string(),
-            family: Some(if ip.is_ipv4() { "IPv4" } else { "IPv6" }),
-            port: Some(ip.port()),
-        }),
-        Ok(Some(Address::Unix(path))) => {
-            Either::A(SocketName { address: path.to_string_lossy().into_owned(), family: None, port: None })
-        }
-        Ok(None) => Either::A(SocketName { address: String::new(), family: None, port: None }),
-        Err(error) => Either::B(errno(&error)),
-    }
-}
-
-/// `fe80::1%eth0`: the interface's name or number after the per cent sign.
-pub(super) fn ip(host: &str, port: u16) -> Option<Address> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Some(Address::Ip(SocketAddr::new(ip, port)));
-    }
-    let (host, interface) = host.split_once('%')?;
-    // An interface that is not there is 0, the system's choice, as libuv has it.
-    let scope = interface.parse().ok().or_else(|| interface_index(interface)).unwrap_or(0);
-    Some(Address::Ip(std::net::SocketAddrV6::new(host.parse().ok()?, port, 0, scope).into()))
-}
-
-pub(super) fn interface_index(name: &str) -> Option<u32> {
-    let name = std::ffi::CString::new(name).ok()?;
-    // SAFETY: a NUL-terminated name.
-    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-    (index != 0).then_some(index)
-}
-
-fn unix(path: &[u8]) -> Address {
-    Address::Unix(OsString::from_vec(path.to_vec()))
-}
-
 fn int(number: usize) -> Arg<'static> {
     // Slabs are far smaller than 2 GiB.
     Arg::Int(i32::try_from(number).unwrap_or(i32::MAX))
-}
-
-/// A descriptor from JavaScript is any number.
-pub(super) fn is_not_open(fd: i32) -> bool {
-    // SAFETY: F_GETFD has no preconditions: a number that is not open is an error.
-    fd < 0 || unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1
 }
