@@ -1,6 +1,5 @@
 //! Foreign memory as an ArrayBuffer: what Rust and JavaScript fill and read in turn, and what is mapped anyway.
 
-use std::cell::RefCell;
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -11,8 +10,6 @@ use napi::{Env, Error, bindgen_prelude::*, sys};
 pub(crate) struct Chunk {
     start: NonNull<u8>,
     length: usize,
-    /// Bytes allocated.
-    room: usize,
 }
 
 // SAFETY: an allocation of our own; only one JS thread ever uses it, but its end may come on another.
@@ -22,10 +19,8 @@ unsafe impl Sync for Chunk {}
 
 impl Chunk {
     pub(crate) fn new(length: usize) -> Arc<Self> {
-        let room = if length < LARGE { length.next_multiple_of(8) } else { length.next_multiple_of(LARGE) };
-        let start =
-            take_kept(room).unwrap_or_else(|| NonNull::from(Box::leak(vec![0u64; room / 8].into_boxed_slice())).cast());
-        Arc::new(Self { start, length, room })
+        let words = vec![0u64; length.div_ceil(8)].into_boxed_slice();
+        Arc::new(Self { start: NonNull::from(Box::leak(words)).cast(), length })
     }
 
     pub(crate) fn lend<'env>(chunk: &Arc<Self>, env: &'env Env) -> Result<Unknown<'env>> {
@@ -37,14 +32,6 @@ impl Chunk {
     pub(crate) unsafe fn bytes(&self) -> &[u8] {
         // SAFETY: our allocation, all of it initialised.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
-    }
-
-    /// # Safety
-    /// Nobody else uses it meanwhile.
-    #[expect(clippy::mut_from_ref, reason = "shared with JavaScript, which has its turn at other times")]
-    pub(crate) unsafe fn bytes_mut(&self) -> &mut [u8] {
-        // SAFETY: our allocation, all of it initialised.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
     }
 
     /// Writes the `index`-th value of that size.
@@ -59,55 +46,10 @@ impl Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        if self.room < LARGE || !keep(self.start, self.room) {
-            release(self.start, self.room);
-        }
+        let words = ptr::slice_from_raw_parts_mut(self.start.cast::<u64>().as_ptr(), self.length.div_ceil(8));
+        // SAFETY: `new` leaked it, and nobody has it any more.
+        drop(unsafe { Box::from_raw(words) });
     }
-}
-
-/// From here on memory is used again: the system would zero it page by page.
-const LARGE: usize = 256 * 1024;
-/// Bytes kept for that, per thread.
-const KEPT: usize = 32 * 1024 * 1024;
-
-/// Memory that waits for its next use. Goes with its thread.
-#[derive(Default)]
-struct Kept(Vec<(NonNull<u8>, usize)>);
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.0.drain(..).for_each(|(start, room)| release(start, room));
-    }
-}
-
-thread_local! {
-    static BLOCKS: RefCell<Kept> = RefCell::default();
-}
-
-fn take_kept(room: usize) -> Option<NonNull<u8>> {
-    BLOCKS.with_borrow_mut(|Kept(blocks)| {
-        let index = blocks.iter().rposition(|&(_, size)| size == room)?;
-        Some(blocks.swap_remove(index).0)
-    })
-}
-
-/// `false`: there is enough already, or the thread is ending.
-fn keep(start: NonNull<u8>, room: usize) -> bool {
-    let keep = |blocks: &RefCell<Kept>| {
-        let Kept(blocks) = &mut *blocks.borrow_mut();
-        let fits = blocks.iter().map(|&(_, size)| size).sum::<usize>() + room <= KEPT;
-        if fits {
-            blocks.push((start, room));
-        }
-        fits
-    };
-    BLOCKS.try_with(keep).unwrap_or(false)
-}
-
-fn release(start: NonNull<u8>, room: usize) {
-    let words = ptr::slice_from_raw_parts_mut(start.cast::<u64>().as_ptr(), room / 8);
-    // SAFETY: `Chunk::new` leaked it with that size, and nobody has it any more.
-    drop(unsafe { Box::from_raw(words) });
 }
 
 /// An ArrayBuffer over foreign memory, which `keeper` keeps.

@@ -110,8 +110,21 @@ fn keep_freed_memory() {
     SHOWN.call_once(|| drop(std::hint::black_box(Vec::<u8>::with_capacity(24 * LARGE))));
 }
 
-/// A Buffer's memory is not zeroed, as in `Buffer.allocUnsafe()`: it is written before anybody is shown it.
+/// An ArrayBuffer for one large message (of V8's, for the reason above), and its memory: anything is there now, to be written before JavaScript sees it.
+/// `None` when memory is out. To be called inside a call from JavaScript.
+pub(crate) fn one_message(raw: sys::napi_env, size: usize) -> Option<(NonNull<[MaybeUninit<u8>]>, sys::napi_value)> {
+    keep_freed_memory();
+    let (memory, buffer) = owned_by_v8(raw, size)?;
+    Some((NonNull::slice_from_raw_parts(memory, size), buffer))
+}
+
 fn allocate(raw: sys::napi_env, size: usize) -> Option<Current> {
+    let (memory, buffer) = owned_by_v8(raw, size)?;
+    Some(Current { memory: memory.cast(), size, used: 0, buffer: refer(raw, buffer)? })
+}
+
+/// A Buffer's memory is not zeroed, as in `Buffer.allocUnsafe()`: it is written before anybody is shown it.
+fn owned_by_v8(raw: sys::napi_env, size: usize) -> Option<(NonNull<MaybeUninit<u8>>, sys::napi_value)> {
     let (mut memory, mut bytes, mut buffer) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
     // SAFETY: a live env, inside a call from JavaScript.
     let status = unsafe { sys::napi_create_buffer(raw, size, &raw mut memory, &raw mut bytes) };
@@ -135,7 +148,7 @@ fn allocate(raw: sys::napi_env, size: usize) -> Option<Current> {
     if status != sys::Status::napi_ok || offset != 0 {
         return None;
     }
-    Some(Current { memory: NonNull::new(memory.cast())?, size, used: 0, buffer: refer(raw, buffer)? })
+    Some((NonNull::new(memory.cast())?, buffer))
 }
 
 fn refer(raw: sys::napi_env, value: sys::napi_value) -> Option<sys::napi_ref> {

@@ -7,6 +7,7 @@
 //! …      slots, 64 bytes each, from the next multiple of 4096 on
 //! ```
 
+use std::mem::MaybeUninit;
 use std::sync::atomic::AtomicU32;
 
 use super::record::{SLOT, START};
@@ -160,6 +161,16 @@ impl<'a> Shared<'a> {
     /// Reads from a record, `offset` bytes from its begin.
     pub(crate) fn read(&self, position: u64, offset: usize, bytes: &mut [u8]) -> Result<(), Corrupt> {
         self.region.copy_out(self.address(position) + offset, bytes).ok_or(Corrupt)
+    }
+
+    /// The same, into memory that need not be initialised.
+    pub(crate) fn read_new<'b>(
+        &self,
+        position: u64,
+        offset: usize,
+        bytes: &'b mut [MaybeUninit<u8>],
+    ) -> Result<&'b mut [u8], Corrupt> {
+        self.region.copy_out_new(self.address(position) + offset, bytes).ok_or(Corrupt)
     }
 
     /// The slots as one stretch of memory: begin and bytes. For reading in place.

@@ -1,6 +1,7 @@
 //! The data bytes of a segment, with bounds checked at every access.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -82,6 +83,17 @@ impl<'a> Region<'a> {
         // SAFETY: `at` checked the range; `bytes` is memory of this process, so the two do not overlap.
         unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) };
         Some(())
+    }
+
+    /// Copies from `offset` into memory that need not be initialised, and gives it initialised. `None`, and nothing copied, if
+    /// the region ends before.
+    pub fn copy_out_new(self, offset: usize, bytes: &mut [MaybeUninit<u8>]) -> Option<&mut [u8]> {
+        let from = self.at(offset, bytes.len())?;
+        let to = bytes.as_mut_ptr().cast::<u8>();
+        // SAFETY: `at` checked the range; `bytes` is memory of this process, so the two do not overlap.
+        unsafe { from.copy_to_nonoverlapping(to, bytes.len()) };
+        // SAFETY: the same memory, all of it written just now.
+        Some(unsafe { std::slice::from_raw_parts_mut(to, bytes.len()) })
     }
 
     fn at(self, offset: usize, len: usize) -> Option<*mut u8> {

@@ -11,6 +11,7 @@ use napi_derive::napi;
 use super::{DAMAGED, QueueHandle, bytes, closed, deadline};
 use crate::node::chunk::{Chunk, external};
 use crate::node::env::{check, errno};
+use crate::node::slab::one_message;
 use crate::queue::{Corrupt, Part, Work};
 
 /// What one slab holds; a larger message gets memory of its own.
@@ -137,10 +138,11 @@ impl QueueHandle {
         }
         let wanted = work.leased_bytes();
         if wanted > SLAB {
-            let chunk = Chunk::new(wanted);
-            // SAFETY: nobody else has it yet.
-            self.copy(work, unsafe { chunk.bytes_mut() }, 0);
-            return Chunk::lend(&chunk, env);
+            let Some((memory, value)) = one_message(env.raw(), wanted) else { return integer(env, -libc::ENOMEM) };
+            // SAFETY: V8's memory, which JavaScript does not see yet.
+            self.copy(work, unsafe { &mut *memory.as_ptr() }, 0);
+            // SAFETY: a value of this env and of the current scope.
+            return Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) });
         }
         let slab = self.inner.state.slab();
         let Some(memory) = slab.reserve(&self.inner.state, wanted) else {
@@ -148,11 +150,7 @@ impl QueueHandle {
         };
         let length = wanted.min(memory.len());
         // SAFETY: reserved for us until it is taken; JavaScript does not look there yet.
-        let uninitialised = &mut unsafe { &mut *memory.as_ptr() }[..length];
-        // Cleared: of a damaged record's place nothing is written.
-        uninitialised.fill(MaybeUninit::new(0));
-        // SAFETY: all of it was initialised just now, and it stays reserved.
-        let into = unsafe { std::slice::from_raw_parts_mut(memory.cast().as_ptr(), length) };
+        let into = &mut unsafe { &mut *memory.as_ptr() }[..length];
         let (reference, offset) = slab.take(wanted);
         self.copy(work, into, offset);
         let mut value = ptr::null_mut();
@@ -162,9 +160,9 @@ impl QueueHandle {
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
     }
 
-    fn copy(&self, work: &mut Work, into: &mut [u8], offset: usize) {
+    fn copy(&self, work: &mut Work, into: &mut [MaybeUninit<u8>], offset: usize) {
         // Fails only for memory that is too short, and it is as long as was asked for.
-        let _ = work.copy(into, |delivery| self.inner.table.push(delivery, offset + delivery.offset));
+        let _ = work.copy_new(into, |delivery| self.inner.table.push(delivery, offset + delivery.offset));
         self.inner.table.end();
     }
 }

@@ -1,5 +1,7 @@
 //! Reading the messages of a lease: copied, or where they are.
 
+use std::mem::MaybeUninit;
+
 use super::{Delivery, Held, Work, head_count};
 use crate::queue::layout::Shared;
 use crate::queue::part::{self, NAME_LEN, PART, Part};
@@ -19,11 +21,22 @@ impl Work {
     /// # Errors
     /// [`Corrupt`]: `into` is too short.
     pub fn copy(&mut self, into: &mut [u8], each: impl FnMut(&Delivery)) -> Result<(), Corrupt> {
+        let (start, length) = (into.as_mut_ptr().cast::<MaybeUninit<u8>>(), into.len());
+        // SAFETY: the same memory, borrowed as long; only initialised bytes are written to it.
+        self.copy_new(unsafe { std::slice::from_raw_parts_mut(start, length) }, each)
+    }
+
+    /// The same into memory that need not be initialised. All that the messages are in is, afterwards; the place of a damaged
+    /// record may not be.
+    ///
+    /// # Errors
+    /// [`Corrupt`]: `into` is too short.
+    pub fn copy_new(&mut self, into: &mut [MaybeUninit<u8>], each: impl FnMut(&Delivery)) -> Result<(), Corrupt> {
         let mut at = 0;
         self.each_held(each, |shared, held, found| {
             let length = length(held.head);
             let bytes = into.get_mut(at..at + length).ok_or(Corrupt)?;
-            shared.read(held.record.position, HEAD, bytes)?;
+            let bytes = shared.read_new(held.record.position, HEAD, bytes)?;
             if shared.flags.checked && record::checksum(bytes) != held.head.check {
                 return Err(Corrupt);
             }
