@@ -239,6 +239,52 @@ fn a_persistent_segment_waits_for_the_next_user() {
     assert!(matches!(shm::remove(&place, true), Err(OpenError::NotFound)));
 }
 
+/// All places of the table but one are taken: locks of another open file are what living processes are.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_table_takes_nobody_more() {
+    let place = named();
+    let segment = Segment::create(&place, &buffer(10)).unwrap();
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(file_of(&place)).unwrap();
+    let others = (4096 + 64, 255 * 64);
+    lock_range(&file, others, true);
+    let refused = Child::start("open", &[text(&place)]).ask("");
+    assert_eq!(refused, "FULL");
+    lock_range(&file, others, false);
+    assert_eq!(Child::start("open", &[text(&place)]).ask(""), "opened");
+    assert_eq!(segment.users().unwrap().iter().filter(|user| user.alive).count(), 1);
+}
+
+/// A sweeper that was stopped while it held the file: a clear error after some patience, and no harm done.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_stopped_sweeper_is_busy() {
+    let place = named();
+    let mut child = Child::start("create", &[text(&place)]);
+    assert_eq!(child.ask("write 0 1"), "ok");
+    let file = std::fs::File::open(file_of(&place)).unwrap();
+    child.kill();
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    assert!(matches!(Segment::create(&place, &buffer(10)), Err(CreateError::Busy)));
+    assert!(matches!(Segment::open(&place, &OPEN), Err(OpenError::Busy)));
+    assert!(matches!(shm::remove(&place, false), Err(OpenError::Busy)));
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::Unlock).unwrap();
+    drop(Segment::create(&place, &buffer(10)).unwrap());
+}
+
+/// Takes or drops the kernel's lock of `(offset, length)`.
+#[cfg(target_os = "linux")]
+fn lock_range(file: &std::fs::File, (offset, len): (i64, i64), take: bool) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: all bits zero are a valid flock: plain integers.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = if take { libc::F_WRLCK } else { libc::F_UNLCK }.try_into().unwrap();
+    (lock.l_start, lock.l_len) = (offset, len);
+    // SAFETY: `lock` is a valid flock structure that the kernel only reads; the descriptor is open.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
 #[test]
 fn a_file_of_the_callers_choice_is_a_segment_too() {
     let dir = std::env::temp_dir().join(random_name());

@@ -5,6 +5,8 @@
  * it again takes a look at three words instead of a call.
  */
 
+const { MAX_LENGTH } = require('node:buffer').constants
+
 /** Texts kept, and the length of the longest. */
 const MOST = 4096
 const LONGEST = 2048
@@ -82,6 +84,8 @@ class Seen {
   /** `false` where the runtime gives no view of it (more than 4 GiB on Node 20, Electron): then every read is a call. */
   #map () {
     const segment = this.#handle.segment()
+    // Node 20 would not refuse it, but end by SIGSEGV.
+    if (segment.size > MAX_LENGTH) return false
     let memory
     try {
       memory = /** @type {ArrayBuffer} */ (segment.memory())

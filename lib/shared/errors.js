@@ -5,7 +5,9 @@ const {
   ERR_SHARED_LAYOUT, errnoOf, fromNative, uvException
 } = require('../errors')
 
-module.exports = { segmentError }
+module.exports = { segmentError, validatePlace }
+
+const { validateString } = require('../validate')
 
 /** What each system error means here, and what to do. */
 /** @type {Record<string, string>} */
@@ -50,4 +52,15 @@ function segmentError (error, syscall, place, size) {
     case 'NO_EXTERNAL_BUFFERS': return new ERR_NOT_SUPPORTED('SharedBuffer', message)
     default: return fromNative(error)
   }
+}
+
+/**
+ * A name or ticket is a string; its other rules are native code's to check. Half a surrogate pair would become U+FFFD on the way there, and
+ * so one name with others.
+ * @param {any} place
+ * @param {string} argument
+ */
+function validatePlace (place, argument) {
+  validateString(place, argument)
+  if (/\p{Cs}/u.test(place)) throw new ERR_INVALID_ARG_VALUE(argument, place, 'is not a valid name: it has half a surrogate pair')
 }

@@ -8,9 +8,11 @@
 
 const { shared } = require('./native')
 const { segmentError } = require('./errors')
-const { ERR_INVALID_STATE } = require('../errors')
+const { ERR_INVALID_STATE, ERR_OUT_OF_RANGE } = require('../errors')
 const { sharedBufferExists } = require('./passing')
 const { guardDecoders } = require('./text')
+
+const { MAX_LENGTH } = require('node:buffer').constants
 
 module.exports = { create, open, close, memoryOf, isShared, wholeBuffer, hold }
 
@@ -66,9 +68,23 @@ function create (size, name, persistent) {
  * @returns {Memory}
  */
 function open (place, readOnly) {
+  /** @type {import('../binding.js').SharedSegment} */
+  let segment
   try {
-    return adopt(shared().openSharedBuffer(place, readOnly), readOnly)
+    segment = shared().openSharedBuffer(place, readOnly)
   } catch (error) {
+    throw segmentError(error, 'open', place)
+  }
+  const { size } = segment
+  if (size > MAX_LENGTH) {
+    // Made where buffers may be larger. Node 20 does not refuse such an ArrayBuffer but ends by SIGSEGV.
+    segment.close()
+    throw new ERR_OUT_OF_RANGE('place', `a segment of at most ${MAX_LENGTH} bytes, the most that this Node gives a buffer`, size)
+  }
+  try {
+    return adopt(segment, readOnly)
+  } catch (error) {
+    segment.close()
     throw segmentError(error, 'open', place)
   }
 }

@@ -3,8 +3,8 @@
 /** The shared segments of this user on this machine: what `interproc ls`, `cleanup` and `rm` show and do. */
 
 const { shared } = require('./native')
-const { segmentError } = require('./errors')
-const { validateBoolean, validateObject, validateString } = require('../validate')
+const { segmentError, validatePlace } = require('./errors')
+const { validateBoolean, validateObject } = require('../validate')
 
 module.exports = { list, cleanup, remove }
 
@@ -33,7 +33,7 @@ function cleanup () {
  * @returns {boolean} `false` if it is in use
  */
 function remove (place, options = {}) {
-  validateString(place, 'place')
+  validatePlace(place, 'place')
   validateObject(options, 'options')
   if (options.force !== undefined) validateBoolean(options.force, 'options.force')
   return call(() => shared().removeSegment(place, options.force ?? false), 'remove', place)

@@ -6,8 +6,9 @@ const { create, open, close, memoryOf, isShared, wholeBuffer, hold } = require('
 const { decodeFromCopies } = require('./text')
 const { marker, ticketOf } = require('./marker')
 const { forbidWriting } = require('./read-only')
+const { validatePlace } = require('./errors')
 const { ERR_ILLEGAL_CONSTRUCTOR, ERR_INVALID_STATE, ERR_OUT_OF_RANGE } = require('../errors')
-const { validateBoolean, validateInteger, validateObject, validateString } = require('../validate')
+const { validateBoolean, validateInteger, validateObject } = require('../validate')
 
 const { MAX_LENGTH } = require('node:buffer').constants
 
@@ -118,7 +119,7 @@ class SharedBuffer extends Buffer {
    */
   static open (place, options = {}) {
     const text = /** @type {string} */ (ticketOf(place) ?? place)
-    validateString(text, 'place')
+    validatePlace(text, 'place')
     validateObject(options, 'options')
     if (options.readOnly !== undefined) validateBoolean(options.readOnly, 'options.readOnly')
     const [, ticket, offset, length] = /^(interproc:[^#]*)#(\d{1,16})\+(\d{1,16})$/.exec(text) ?? []
@@ -257,7 +258,7 @@ function splitOptions (args) {
   const at = args.findIndex(arg => typeof arg === 'object' && arg !== null && !ArrayBuffer.isView(arg))
   if (at === -1) return [args, {}]
   const options = args[at]
-  if (options.name !== undefined) validateString(options.name, 'options.name')
+  if (options.name !== undefined) validatePlace(options.name, 'options.name')
   if (options.persistent !== undefined) validateBoolean(options.persistent, 'options.persistent')
   return [args.slice(0, at), options]
 }

@@ -343,7 +343,7 @@ fn refused(error: CreateError) -> OpenError {
     match error {
         CreateError::Io(error) => OpenError::Io(error),
         CreateError::AccessDenied => OpenError::AccessDenied,
-        CreateError::NoSpace { .. } => OpenError::Io(io::ErrorKind::StorageFull.into()),
+        CreateError::NoSpace { .. } => OpenError::Io(io::Error::from_raw_os_error(libc::ENOSPC)),
         _ => OpenError::Busy,
     }
 }

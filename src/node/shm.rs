@@ -133,6 +133,12 @@ impl SharedSegment {
         self.segment().is_some_and(|segment| segment.persistent())
     }
 
+    /// Bytes of its data.
+    #[napi(getter, catch_unwind)]
+    pub fn size(&self) -> f64 {
+        self.segment().map_or(0.0, |segment| number(segment.region().len() as u64))
+    }
+
     /// How often any process opened it so far.
     #[napi(getter, catch_unwind)]
     pub fn joins(&self) -> f64 {

@@ -113,12 +113,22 @@ pub(crate) fn play() {
     match role {
         "serve" => serve(&Segment::open(&place, &open).unwrap()),
         "create" => serve(&Segment::create(&place, &create).unwrap()),
+        "open" => {
+            std::io::stdin().read_line(&mut String::new()).unwrap();
+            let opened = Segment::open(&place, &open);
+            answer(opened.as_ref().map_or_else(|error| error.code(), |_| "opened"));
+        }
         "sweep" => loop {
             cleanup().unwrap();
         },
         "race" => race(&place, parts.next().unwrap().parse().unwrap()),
         other => panic!("no role {other}"),
     }
+}
+
+fn answer(text: &str) {
+    let mut output = std::io::stdout();
+    writeln!(output, "\nanswer:{text}").unwrap();
 }
 
 /// Reads and writes single bytes as told, until the input ends.
@@ -140,8 +150,7 @@ fn serve(segment: &Segment) {
             }
             other => panic!("no command {other}"),
         };
-        let mut output = std::io::stdout();
-        writeln!(output, "\nanswer:{answer}").unwrap();
+        self::answer(&answer);
     }
 }
 
