@@ -450,7 +450,7 @@ impl Word {
         key
     }
 
-    fn is_as_expected(&self) -> bool {
+    pub(super) fn is_as_expected(&self) -> bool {
         use std::sync::atomic::Ordering::SeqCst;
         let region = self.segment.region();
         if self.wide {

@@ -17,6 +17,8 @@ mod bell;
 #[cfg(not(interproc_loom))]
 mod blocking;
 #[cfg(not(interproc_loom))]
+mod named;
+#[cfg(not(interproc_loom))]
 mod record;
 #[cfg(not(interproc_loom))]
 mod shard;
@@ -28,6 +30,8 @@ pub use agent::{Agent, Event, What, Word};
 #[cfg(not(interproc_loom))]
 pub use bell::{Bell, watch};
 pub(crate) use mutex::{Got, Mutex, World};
+#[cfg(not(interproc_loom))]
+pub use named::{Lock, LockError, LockMode, Permit, Semaphore, Waited, notify, wait, wait64};
 #[cfg(not(interproc_loom))]
 pub use record::{MAX_KEY_LEN, Mode};
 #[cfg(not(interproc_loom))]

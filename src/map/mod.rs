@@ -9,10 +9,16 @@
 
 mod block;
 mod counters;
+mod error;
+mod shared_counter;
+mod shared_map;
 mod store;
 mod table;
 
 pub use counters::{Counters, MAX_COUNTERS};
+pub use error::MapError;
+pub use shared_counter::SharedCounter;
+pub use shared_map::SharedMap;
 pub use store::{Full, Located, Put, Value};
 pub use table::{Map, Options};
 

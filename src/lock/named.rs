@@ -1,0 +1,360 @@
+//! Locks, semaphores and waiting on words for Rust programs, with the thread blocked: what `locks`, `Semaphore`, `wait` and
+//! `notify` are in JavaScript.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::agent::Word;
+use super::record::{MAX_KEY_LEN, Mode};
+use super::shard::Ask;
+use super::table::{Answer, Id, Outcome, Table};
+use crate::shm::{OpenError, SharedBuffer};
+
+/// As in `agent`.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How a lock is held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LockMode {
+    /// Alone.
+    #[default]
+    Exclusive,
+    /// Together with others who share it.
+    Shared,
+}
+
+/// Why a lock or permits could not be asked for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LockError {
+    /// The table of locks could not be opened.
+    Open(OpenError),
+    /// The name has more than 200 bytes.
+    NameTooLong,
+    /// The table has no room for another request of that name.
+    Full,
+    /// Others think that the semaphore has so many permits.
+    PermitsDiffer(u32),
+    /// So many permits the semaphore does not have, or none were asked for.
+    NoSuchCount,
+    /// The word is not aligned, or does not lie in the buffer.
+    NoWord,
+}
+
+/// What became of a [`wait`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// Someone notified.
+    Ok,
+    /// The word was not what it was thought to be.
+    NotEqual,
+    /// Nobody notified in time.
+    TimedOut,
+}
+
+/// A lock that is held until it is dropped. `locks.request(name, …)` in JavaScript waits for it, in any process of the user, and
+/// gets it at once if this process is killed.
+///
+/// ```
+/// use interproc::lock::{Lock, LockMode};
+///
+/// # fn main() -> Result<(), interproc::lock::LockError> {
+/// # let name = format!("doc {}", std::process::id());
+/// # let name = name.as_str();
+/// let lock = Lock::acquire(name, LockMode::Exclusive)?;
+/// if lock.owner_died() {
+///     // What it guards may be half-done.
+/// }
+/// assert!(Lock::try_acquire(name, LockMode::Shared)?.is_none());
+/// drop(lock);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "it is given back when it is dropped"]
+pub struct Lock(Hold);
+
+/// A number of permits that all processes of a user share. Those of the dead come back.
+///
+/// ```
+/// use interproc::lock::Semaphore;
+///
+/// # fn main() -> Result<(), interproc::lock::LockError> {
+/// # let name = format!("doc {}", std::process::id());
+/// let workers = Semaphore::new(&name, 2);
+/// let one = workers.acquire(1)?;
+/// let two = workers.acquire(1)?;
+/// assert!(workers.try_acquire(1)?.is_none());
+/// drop(one);
+/// assert!(workers.try_acquire(1)?.is_some());
+/// # drop(two);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Semaphore {
+    name: String,
+    permits: u32,
+}
+
+/// Permits that are held until this is dropped.
+#[derive(Debug)]
+#[must_use = "they are given back when it is dropped"]
+pub struct Permit(Hold);
+
+/// Something that this process has.
+#[derive(Debug)]
+struct Hold {
+    table: Arc<Table>,
+    id: Id,
+    after_death: bool,
+}
+
+impl Lock {
+    /// Gets the lock, and blocks the thread until then.
+    ///
+    /// # Errors
+    /// [`LockError`]
+    pub fn acquire(name: &str, mode: LockMode) -> Result<Self, LockError> {
+        for_ever(|| get(name, &mode.ask(), None).map(|hold| hold.map(Self)))
+    }
+
+    /// Gets the lock if it is free, also of those who wait for it.
+    ///
+    /// # Errors
+    /// [`LockError`]
+    pub fn try_acquire(name: &str, mode: LockMode) -> Result<Option<Self>, LockError> {
+        Ok(get(name, &Ask { if_available: true, ..mode.ask() }, soon())?.map(Self))
+    }
+
+    /// Gets the lock, and blocks the thread at most so long.
+    ///
+    /// # Errors
+    /// [`LockError`]
+    pub fn acquire_timeout(name: &str, mode: LockMode, timeout: Duration) -> Result<Option<Self>, LockError> {
+        Ok(get(name, &mode.ask(), Instant::now().checked_add(timeout))?.map(Self))
+    }
+
+    /// Its last holder ended without giving it back: what it guards may be half-done.
+    #[must_use]
+    pub fn owner_died(&self) -> bool {
+        self.0.after_death
+    }
+
+    /// `false` once another stole it (`{ steal: true }` in JavaScript).
+    #[must_use]
+    pub fn held(&self) -> bool {
+        matches!(self.0.table.look(self.0.id), Answer::Held { .. })
+    }
+}
+
+impl LockMode {
+    fn ask(self) -> Ask {
+        let mode = match self {
+            Self::Exclusive => Mode::Exclusive,
+            Self::Shared => Mode::Shared,
+        };
+        Ask { mode, count: 1, limit: 1, agent: 0, if_available: false, steal: false }
+    }
+}
+
+impl Semaphore {
+    /// The semaphore of that name, with so many permits in all: the same number for all users.
+    #[must_use]
+    pub fn new(name: &str, permits: u32) -> Self {
+        Self { name: name.to_owned(), permits }
+    }
+
+    /// Gets permits, and blocks the thread until then.
+    ///
+    /// # Errors
+    /// [`LockError`]
+    pub fn acquire(&self, count: u32) -> Result<Permit, LockError> {
+        for_ever(|| self.get(count, false, None))
+    }
+
+    /// Gets permits if they are free.
+    ///
+    /// # Errors
+    /// [`LockError`]
+    pub fn try_acquire(&self, count: u32) -> Result<Option<Permit>, LockError> {
+        self.get(count, true, soon())
+    }
+
+    /// Gets permits, and blocks the thread at most so long.
+    ///
+    /// # Errors
+    /// [`LockError`]
+    pub fn acquire_timeout(&self, count: u32, timeout: Duration) -> Result<Option<Permit>, LockError> {
+        self.get(count, false, Instant::now().checked_add(timeout))
+    }
+
+    fn get(&self, count: u32, if_available: bool, until: Option<Instant>) -> Result<Option<Permit>, LockError> {
+        if count == 0 || count > self.permits {
+            return Err(LockError::NoSuchCount);
+        }
+        let ask = Ask { mode: Mode::Permits, count, limit: self.permits, agent: 0, if_available, steal: false };
+        Ok(get(&self.name, &ask, until)?.map(Permit))
+    }
+}
+
+impl Permit {
+    /// A process ended without giving back permits, and nobody has been told before.
+    #[must_use]
+    pub fn owner_died(&self) -> bool {
+        self.0.after_death
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // Stolen, or already gone with a damaged table: there is nothing to give back.
+        let _ = self.table.end(self.id, None);
+    }
+}
+
+/// Blocks the thread until someone notifies the 32-bit word at `offset`, if it is `expected`. The same as `wait` in JavaScript.
+///
+/// ```
+/// use std::sync::atomic::Ordering::SeqCst;
+/// use interproc::{lock, lock::Waited, shm::SharedBuffer};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let buffer = SharedBuffer::alloc(8)?;
+/// let other = SharedBuffer::open(&buffer.ticket())?;
+/// let thread = std::thread::spawn(move || {
+///     other.atomic_u32(0).expect("it is inside").store(1, SeqCst);
+///     lock::notify(&other, 0, u32::MAX)
+/// });
+/// while buffer.atomic_u32(0).expect("it is inside").load(SeqCst) == 0 {
+///     let waited = lock::wait(&buffer, 0, 0, None)?;
+///     assert_ne!(waited, Waited::TimedOut);
+/// }
+/// # thread.join().unwrap()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`LockError::NoWord`], [`LockError::Open`], [`LockError::Full`]
+pub fn wait(
+    buffer: &SharedBuffer,
+    offset: usize,
+    expected: u32,
+    timeout: Option<Duration>,
+) -> Result<Waited, LockError> {
+    buffer.atomic_u32(offset).ok_or(LockError::NoWord)?;
+    wait_for(&word(buffer, offset, u64::from(expected), false), timeout)
+}
+
+/// The same for a 64-bit word.
+///
+/// # Errors
+/// As [`wait`].
+pub fn wait64(
+    buffer: &SharedBuffer,
+    offset: usize,
+    expected: u64,
+    timeout: Option<Duration>,
+) -> Result<Waited, LockError> {
+    buffer.atomic_u64(offset).ok_or(LockError::NoWord)?;
+    wait_for(&word(buffer, offset, expected, true), timeout)
+}
+
+/// Wakes up to `count` who wait for the word at `offset`, in any process and language. Gives how many it were.
+///
+/// # Errors
+/// As [`wait`].
+pub fn notify(buffer: &SharedBuffer, offset: usize, count: u32) -> Result<u32, LockError> {
+    buffer.atomic_u32(offset).ok_or(LockError::NoWord)?;
+    Ok(Table::shared()?.notify(&word(buffer, offset, 0, false).key(), count))
+}
+
+fn word(buffer: &SharedBuffer, offset: usize, expected: u64, wide: bool) -> Word {
+    Word { segment: Arc::clone(buffer.segment()), offset: buffer.offset() + offset, expected, wide }
+}
+
+fn wait_for(word: &Word, timeout: Option<Duration>) -> Result<Waited, LockError> {
+    let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let table = Table::shared()?;
+    let id = match table.wait(&word.key(), 0, until, &|| word.is_as_expected()) {
+        Outcome::Waiting { id, .. } => id,
+        Outcome::NotEqual => return Ok(Waited::NotEqual),
+        Outcome::Busy => return Ok(Waited::TimedOut),
+        _ => return Err(LockError::Full),
+    };
+    let waited = match table.block(id, until) {
+        Answer::Notified => Waited::Ok,
+        // Notified in the last moment counts.
+        _ if table.cancel(id, None) == Some(Answer::Notified) => Waited::Ok,
+        _ => Waited::TimedOut,
+    };
+    let _ = table.end(id, None);
+    Ok(waited)
+}
+
+/// For calls that do not wait: how long a process that is stopped amid a change of the table may keep them.
+fn soon() -> Option<Instant> {
+    Instant::now().checked_add(PATIENCE)
+}
+
+/// `None`: not until `until`.
+fn get(name: &str, ask: &Ask, until: Option<Instant>) -> Result<Option<Hold>, LockError> {
+    if name.len() > MAX_KEY_LEN {
+        return Err(LockError::NameTooLong);
+    }
+    let table = Table::shared()?;
+    let (id, after_death) = match table.request(name.as_bytes(), ask, until) {
+        Outcome::Held { id, after_death } => (id, after_death),
+        Outcome::Waiting { id, .. } => match table.block(id, until) {
+            Answer::Held { after_death } => (id, after_death),
+            // Granted in the last moment counts.
+            _ => match table.cancel(id, None) {
+                Some(Answer::Held { after_death }) => (id, after_death),
+                _ => return Ok(None),
+            },
+        },
+        Outcome::LimitDiffers(permits) => return Err(LockError::PermitsDiffer(permits)),
+        Outcome::Full => return Err(LockError::Full),
+        Outcome::Unavailable | Outcome::NotEqual | Outcome::Busy => return Ok(None),
+    };
+    Ok(Some(Hold { table, id, after_death }))
+}
+
+/// Without a deadline nothing but a damaged table ends the waiting in vain: then it is asked again.
+fn for_ever<T>(mut get: impl FnMut() -> Result<Option<T>, LockError>) -> Result<T, LockError> {
+    loop {
+        if let Some(got) = get()? {
+            return Ok(got);
+        }
+    }
+}
+
+impl From<OpenError> for LockError {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error)
+    }
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(error) => error.fmt(f),
+            Self::NameTooLong => write!(f, "the name has more than {MAX_KEY_LEN} bytes"),
+            Self::Full => write!(f, "there is no room for another request of that name"),
+            Self::PermitsDiffer(permits) => write!(f, "others use the semaphore with {permits} permits"),
+            Self::NoSuchCount => write!(f, "the semaphore does not have so many permits, or none were asked for"),
+            Self::NoWord => write!(f, "the word is not aligned, or does not lie in the buffer"),
+        }
+    }
+}
+
+impl std::error::Error for LockError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Open(error) => Some(error),
+            _ => None,
+        }
+    }
+}
