@@ -2,8 +2,8 @@
 'use strict'
 
 /**
- * Runs the examples as real processes. `node scripts/examples.js` runs all, or those that are named, with this runtime;
- * others call `runExample` with the command line of another one. An example is good when all its programs, which check
+ * Runs the examples as real processes. `node scripts/examples.js` runs all that are in JavaScript, or those that are named, with
+ * this runtime; others call `runExample` with the command line of another one. An example is good when all its programs, which check
  * what they get, end by themselves with code 0, and the last one printed at its end what it shows.
  */
 
@@ -49,7 +49,18 @@ const examples = [{
   shows: '5 jobs came through the queue, in order'
 }]
 
-module.exports = { examples, runExample }
+/**
+ * With a program in Rust, which uses the crate: it is built from these sources, so users of the package alone do not have it.
+ * @type {Example[]}
+ */
+const rustExamples = [{
+  name: 'rust-producer',
+  job: 'Rust to Node',
+  programs: ['consumer.js', 'main.rs'],
+  shows: '5 readings went from Rust to Node, 21.5 °C on average'
+}]
+
+module.exports = { examples, rustExamples, runExample }
 
 if (require.main === module) {
   main(process.argv.slice(2)).catch(error => {
@@ -60,9 +71,10 @@ if (require.main === module) {
 
 /** @param {string[]} names */
 async function main (names) {
-  const unknown = names.filter(name => !examples.some(example => example.name === name))
+  const all = [...examples, ...rustExamples]
+  const unknown = names.filter(name => !all.some(example => example.name === name))
   if (unknown.length > 0) throw new Error(`There is no example ${unknown.join(', ')}.`)
-  for (const example of examples.filter(({ name }) => names.length === 0 || names.includes(name))) {
+  for (const example of (names.length === 0 ? examples : all).filter(({ name }) => names.length === 0 || names.includes(name))) {
     console.log(example.name)
     await runExample(example, { onLine: (program, line) => console.log(`  ${program}: ${line}`) })
   }
@@ -76,6 +88,7 @@ async function main (names) {
  */
 async function runExample ({ name, programs, shows }, { command = [process.execPath], onLine = () => {} } = {}) {
   const port = String(await freePort())
+  const rust = programs.some(isRust) ? require('./rust-example').buildRustExample(name) : ''
   const running = []
   let timer
   const late = new Promise((resolve, reject) => {
@@ -84,7 +97,7 @@ async function runExample ({ name, programs, shows }, { command = [process.execP
   const ended = []
   try {
     for (const program of programs) {
-      const args = [...command, path.join(folder, name, program), port]
+      const args = isRust(program) ? [rust, port] : [...command, path.join(folder, name, program), port]
       const one = start(args, `examples/${name}/${program}`, line => onLine(program, line))
       running.push(one)
       ended.push(one.ended)
@@ -97,6 +110,11 @@ async function runExample ({ name, programs, shows }, { command = [process.execP
   }
   const last = running.at(-1).lines.at(-1)
   if (last !== shows) throw new Error(`examples/${name} ended with "${last}" instead of "${shows}"`)
+}
+
+/** @param {string} program */
+function isRust (program) {
+  return program.endsWith('.rs')
 }
 
 /** `ended` resolves when the program ended well, and rejects with what it said when it did not. */

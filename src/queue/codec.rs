@@ -222,6 +222,14 @@ mod tests {
     }
 
     #[test]
+    fn floats_keep_all_their_bits() {
+        // The feature `float_roundtrip` of `serde_json`.
+        for float in [-1.5e-300, 1e23, f64::MIN_POSITIVE, 0.1 + 0.2] {
+            assert_eq!(decode::<f64>(Tag::Json, float.to_string().as_bytes()).unwrap().to_bits(), float.to_bits());
+        }
+    }
+
+    #[test]
     fn what_only_javascript_reads_is_said_so() {
         for tag in [Tag::V8, Tag::Custom, Tag::new(77)] {
             assert!(matches!(decode::<Value>(tag, b"\xff\x0f"), Err(DecodeError::Foreign(found)) if found == tag));
