@@ -6,15 +6,24 @@
  * this process is killed. What is not taken before the event loop goes on is given back, for other receivers.
  */
 
-const { decode, PART } = require('./codec')
+const { cut } = require('../cut')
+const { BYTES, decode, PART } = require('./codec')
 const { Message } = require('./message')
 const { callError } = require('./errors')
 
 /** There is no message. */
 const NOTHING = Symbol('nothing')
 
-/** Words of a row of the table: offset, length, tag, delivered before. */
+/** Words of a row of the table: offset, length, tag, more. The first row: number of messages, which memory. */
 const ROW = 4
+/** In `more`: the message was delivered before. The other bits are the upper halves of offset and length. */
+const AGAIN = 1
+/** Their memory is the same as before, or this lease's alone; else it is the slab's next. */
+const UNCHANGED = 0
+const OWN = 2
+
+const NO_MEMORY = new ArrayBuffer(0)
+
 /** Bytes of messages in a lease, more or less. */
 const LEASE_BYTES = 256 * 1024
 /** Messages of a lease for `receive`, which grows from 1 while they are taken as fast as they come. */
@@ -22,13 +31,18 @@ const MOST = 256
 
 class Inbox {
   #handle
+  #fetch
+  #fetchSync
+  #settled
   #codec
   #table
   #ids
   #mark
   #acknowledged
-  /** @type {ArrayBuffer | undefined} */
-  #memory
+  /** Where the messages of the lease are. */
+  #memory = NO_MEMORY
+  /** Where those of most leases are: memory that is filled from front to back, then the next. */
+  #slab = NO_MEMORY
   #count = 0
   #taken = 0
   #most = 1
@@ -42,6 +56,9 @@ class Inbox {
    */
   constructor (handle, codec) {
     this.#handle = handle
+    this.#fetch = handle.fetcher()
+    this.#fetchSync = handle.blockingFetcher()
+    this.#settled = handle.settler()
     this.#codec = codec
     this.#table = new Uint32Array(handle.table())
     this.#ids = new Float64Array(handle.ids())
@@ -54,7 +71,7 @@ class Inbox {
    * @returns {any}
    */
   take () {
-    if (this.#taken === this.#count && this.#fetch(this.#most) === 0) return NOTHING
+    if (this.#taken === this.#count && this.#lease(this.#most) === 0) return NOTHING
     const index = this.#taken
     this.#mark[0] = this.#taken = index + 1
     try {
@@ -71,7 +88,7 @@ class Inbox {
    * @returns {any[]}
    */
   takeMany (most) {
-    if (this.#taken === this.#count && this.#fetch(most) === 0) return []
+    if (this.#taken === this.#count && this.#lease(most) === 0) return []
     const first = this.#taken
     const count = Math.min(this.#count - first, most)
     const values = new Array(count)
@@ -99,15 +116,15 @@ class Inbox {
    * @param {number} spin microseconds of looking without sleeping
    */
   takeSync (timeout, spin) {
-    if (this.#taken === this.#count) this.#leased(this.#handle.fetchSync(1, LEASE_BYTES, timeout, spin))
+    if (this.#taken === this.#count) this.#leased(this.#fetchSync(1, LEASE_BYTES, timeout, spin))
     return this.#count === 0 ? NOTHING : this.take()
   }
 
   /** Gives back what was not taken: at the end of the queue, or before its messages are read in place. */
   settle () {
     if (this.#taken === this.#count) return
-    const result = this.#handle.giveBack(this.#taken)
-    this.#memory = undefined
+    const result = this.#settled(this.#taken)
+    this.#memory = NO_MEMORY
     this.#count = this.#taken = 0
     this.#most = 1
     if (result < 0) throw callError(result, 'receive')
@@ -132,36 +149,34 @@ class Inbox {
    * @param {number} seen
    */
   drained (seen) {
-    const result = this.#handle.giveBack(seen)
+    const result = this.#settled(seen)
     if (result < 0) throw callError(result, 'drain')
     if (!this.#acknowledged) return
     for (let index = 0; index < seen; index++) this.#handle.ack(this.#ids[index])
   }
 
   /** @param {number} most */
-  #fetch (most) {
-    return this.#leased(this.#handle.fetch(most, LEASE_BYTES))
+  #lease (most) {
+    return this.#leased(this.#fetch(most, LEASE_BYTES))
   }
 
-  /** @param {ArrayBuffer | number} memory */
-  #leased (memory) {
-    this.#taken = 0
-    if (typeof memory === 'number') {
-      this.#count = 0
-      if (memory < 0) throw callError(memory, 'receive')
+  /** @param {number} count */
+  #leased (count) {
+    this.#taken = this.#count = 0
+    if (count < 0) throw callError(count, 'receive')
+    if (count === 0) {
       this.#most = 1
       return 0
     }
-    this.#memory = memory
-    this.#count = this.#table[0]
-    // A lease of nothing but damaged records: the next one says so.
-    if (this.#count === 0) this.#finish()
-    return this.#count
+    const which = this.#table[1]
+    if (which === UNCHANGED) this.#memory = this.#slab
+    else this.#memory = which === OWN ? this.#handle.memory() : this.#slab = this.#handle.memory()
+    return this.#count = count
   }
 
   #finish () {
-    const result = this.#handle.finish()
-    this.#memory = undefined
+    const result = this.#settled(this.#count)
+    this.#memory = NO_MEMORY
     this.#count = this.#taken = 0
     if (this.#most < MOST) this.#most *= 2
     if (result < 0) throw callError(result, 'receive')
@@ -179,21 +194,32 @@ class Inbox {
   /** @param {number} index */
   #value (index) {
     const row = (index + 1) * ROW
-    const tag = this.#table[row + 2]
-    if (tag === 0 && !this.#acknowledged) {
-      return Buffer.from(/** @type {ArrayBuffer} */ (this.#memory), this.#table[row], this.#table[row + 1])
-    }
-    const value = decode(tag & ~PART, this.#bytes(index, row, tag), this.#codec)
-    return this.#acknowledged ? new Message(this.#handle, value, this.#ids[index], this.#table[row + 3] !== 0) : value
-  }
-
-  /** @type {(index: number, row: number, tag: number) => Buffer} */
-  #bytes (index, row, tag) {
-    if ((tag & PART) === 0) {
-      return Buffer.from(/** @type {ArrayBuffer} */ (this.#memory), this.#table[row], this.#table[row + 1])
-    }
-    return Buffer.from(this.part(index))
+    const table = this.#table
+    const tag = table[row + 2]
+    const bytes = (tag & PART) === 0 ? cut(this.#memory, offsetAt(table, row), lengthAt(table, row)) : Buffer.from(this.part(index))
+    const own = this.#acknowledged
+    if (tag === BYTES && !own) return bytes
+    const value = decode(tag & ~PART, bytes, this.#codec)
+    return own ? new Message(this.#handle, value, this.#ids[index], (table[row + 3] & AGAIN) !== 0) : value
   }
 }
 
-module.exports = { Inbox, NOTHING, ROW }
+/**
+ * Where the message of a row begins.
+ * @type {(table: Uint32Array, row: number) => number}
+ */
+function offsetAt (table, row) {
+  const more = table[row + 3]
+  return more <= AGAIN ? table[row] : table[row] + ((more >>> 1) & 0x7fff) * 2 ** 32
+}
+
+/**
+ * Bytes of the message of a row.
+ * @type {(table: Uint32Array, row: number) => number}
+ */
+function lengthAt (table, row) {
+  const more = table[row + 3]
+  return more <= AGAIN ? table[row + 1] : table[row + 1] + (more >>> 16) * 2 ** 32
+}
+
+module.exports = { Inbox, NOTHING, ROW, lengthAt, offsetAt }

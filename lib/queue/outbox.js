@@ -16,6 +16,7 @@ const HEAD = 8
 
 class Outbox {
   #handle
+  #flushed
   #bytes
   #words
   #most
@@ -28,6 +29,7 @@ class Outbox {
    */
   constructor (handle, codec) {
     this.#handle = handle
+    this.#flushed = handle.sender()
     this.#codec = codec
     const memory = handle.outbox()
     this.#bytes = Buffer.from(memory)
@@ -44,7 +46,7 @@ class Outbox {
     if (this.#append(value)) {
       const used = this.#used
       this.#used = 0
-      const taken = this.#handle.send(used)
+      const taken = this.#flushed(used)
       if (taken === used) return undefined
       if (taken < 0) throw callError(taken, 'send')
       return this.#copy(0)
@@ -59,24 +61,26 @@ class Outbox {
    * @returns {number} the index of the first one that was not sent
    */
   sendMany (values, from) {
+    const { length } = values
+    // The first message in the outbox.
     let first = from
-    for (let i = from; i < values.length; i++) {
+    for (let i = from; i < length; i++) {
       let fits
       try {
         fits = this.#append(values[i])
       } catch (error) {
-        first = this.#flush(first)
+        this.#flush(first, i)
         throw error
       }
       if (fits) continue
       // The outbox is full, or the message is large.
-      first = this.#flush(first)
+      first = this.#flush(first, i)
       if (first < i) return first
       if (this.#append(values[i])) continue
       if (this.#sendLarge(values[i]) !== undefined) return i
       first = i + 1
     }
-    return this.#flush(first)
+    return this.#flush(first, length)
   }
 
   /**
@@ -106,13 +110,15 @@ class Outbox {
   /**
    * Sends what was appended.
    * @param {number} first index of the first message in the outbox
+   * @param {number} end index behind the last
    * @returns {number} index of the first message that was not sent
    */
-  #flush (first) {
+  #flush (first, end) {
     const used = this.#used
-    if (used === 0) return first
+    if (used === 0) return end
     this.#used = 0
-    const taken = this.#handle.send(used)
+    const taken = this.#flushed(used)
+    if (taken === used) return end
     if (taken < 0) throw callError(taken, 'send')
     for (let at = 0; at < taken; first++) at += HEAD + ((this.#words[at >>> 2] + 7) & ~7)
     return first

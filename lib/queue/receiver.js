@@ -3,7 +3,7 @@
 const { validateFunction, validateInteger, validateObject } = require('../validate')
 const { PART } = require('./codec')
 const { callError } = require('./errors')
-const { Inbox, NOTHING, ROW } = require('./inbox')
+const { Inbox, NOTHING, ROW, lengthAt, offsetAt } = require('./inbox')
 const { timeoutOf } = require('./sender')
 const { View, place } = require('./view')
 const { BURST, Waiting, signalOf } = require('./waiting')
@@ -19,6 +19,8 @@ class Receiver {
   #codec
   #inbox
   #waiting
+  /** @type {((most: number) => number) | undefined} */
+  #lease
   /** @type {ViewOf | undefined} */
   #view
   #burst = 0
@@ -176,7 +178,8 @@ class Receiver {
 
   /** @type {(view: ViewOf, each: (view: ViewOf) => void, most: number) => number} */
   #drainOnce (view, each, most) {
-    const count = this.#handle.view(most)
+    const lease = this.#lease ??= this.#handle.viewer()
+    const count = lease(most)
     if (count < 0) throw callError(count, 'drain')
     if (count === 0) return 0
     const { table, mark } = this.#inbox
@@ -188,7 +191,7 @@ class Receiver {
         if (table[row + 2] & PART) {
           this.#drainPart(each, table[row + 2], seen - 1)
         } else {
-          place(view, table[row], table[row + 1], table[row + 2])
+          place(view, offsetAt(table, row), lengthAt(table, row), table[row + 2])
           each(view)
         }
       }

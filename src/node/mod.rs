@@ -12,6 +12,8 @@ mod chunk;
 #[cfg(unix)]
 mod dgram;
 #[cfg(unix)]
+mod direct;
+#[cfg(unix)]
 mod env;
 #[cfg(unix)]
 mod locks;

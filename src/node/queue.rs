@@ -56,6 +56,10 @@ struct Inner {
     work: RefCell<Option<Work>>,
     outbox: Arc<Chunk>,
     table: Table,
+    /// Which of the thread's slabs JavaScript knows; 0: none yet.
+    slab: Cell<u64>,
+    /// The ArrayBuffer that JavaScript is to ask for.
+    memory: Cell<sys::napi_ref>,
     lent: RefCell<Vec<Lent>>,
     on_wake: RefCell<Option<Callback>>,
     token: Cell<Option<Token>>,
@@ -109,6 +113,8 @@ pub(crate) fn open_queue(
         work: RefCell::new(Some(work)),
         outbox: Chunk::new(OUTBOX),
         table: Table::new(),
+        slab: Cell::default(),
+        memory: Cell::new(std::ptr::null_mut()),
         lent: RefCell::default(),
         on_wake: RefCell::default(),
         token: Cell::default(),
@@ -175,13 +181,11 @@ impl QueueHandle {
     }
 }
 
-impl QueueHandle {
-    fn with(&self, action: impl FnOnce(&mut Work) -> i32) -> i32 {
-        self.inner.work.borrow_mut().as_mut().map_or(-libc::EBADF, action)
-    }
-}
-
 impl Inner {
+    fn with(&self, action: impl FnOnce(&mut Work) -> i32) -> i32 {
+        self.work.borrow_mut().as_mut().map_or(-libc::EBADF, action)
+    }
+
     fn close(&self) {
         self.armed.set(0);
         self.hold.set(false);
@@ -204,6 +208,7 @@ impl Drop for Inner {
             // SAFETY: our own reference of an env that is not gone yet, not used again.
             unsafe { sys::napi_delete_reference(self.state.raw(), lent.weak) };
         }
+        self.forget(self.memory.replace(std::ptr::null_mut()));
         self.close();
     }
 }
@@ -223,6 +228,10 @@ fn deadline(timeout: f64) -> Option<Instant> {
 )]
 fn bytes(count: f64) -> u64 {
     count as u64
+}
+
+fn size(count: f64) -> usize {
+    usize::try_from(bytes(count)).unwrap_or(usize::MAX)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "positions and sizes are below 2^53; counts may round")]

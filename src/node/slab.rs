@@ -7,7 +7,7 @@
 //! learns of lent memory only in a full collection, with a finalizer each. A stream read at 1 GB/s had 200-2000 MB
 //! waiting for that; with V8's own it stays near 80 MB, as in node:net.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
@@ -25,6 +25,7 @@ const TIGHT: usize = 4 * 1024;
 /// The slab of one JS thread.
 pub(crate) struct Slab {
     current: RefCell<Option<Current>>,
+    renewals: Cell<u64>,
 }
 
 struct Current {
@@ -52,7 +53,7 @@ impl Current {
 
 impl Slab {
     pub(super) fn new() -> Self {
-        Self { current: RefCell::new(None) }
+        Self { current: RefCell::new(None), renewals: Cell::new(0) }
     }
 
     /// Room to write into, until the next [`Slab::take`]: some 4 KiB at least, `wanted` bytes if one slab holds them. What
@@ -81,7 +82,13 @@ impl Slab {
         (current.buffer, offset)
     }
 
+    /// Which of all ArrayBuffers that this slab ever had is in use.
+    pub(crate) fn number(&self) -> u64 {
+        self.renewals.get()
+    }
+
     fn renew(&self, env: &EnvState, size: usize) {
+        self.renewals.set(self.renewals.get() + 1);
         let old = self.current.borrow_mut().take();
         if let Some(old) = old {
             // SAFETY: the env lives, and this was our reference to the slab.

@@ -2,14 +2,17 @@
 
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::rc::Rc;
 use std::result::Result as StdResult;
 use std::time::Duration;
 
 use napi::{Env, bindgen_prelude::*, sys};
 use napi_derive::napi;
 
-use super::{DAMAGED, QueueHandle, bytes, closed, deadline};
+use super::table::{OWN, RENEWED, UNCHANGED};
+use super::{DAMAGED, Inner, QueueHandle, bytes, closed, deadline, size};
 use crate::node::chunk::{Chunk, external};
+use crate::node::direct;
 use crate::node::env::{check, errno};
 use crate::node::slab::one_message;
 use crate::queue::{Corrupt, Part, Work};
@@ -19,7 +22,7 @@ const SLAB: usize = 1024 * 1024;
 
 #[napi]
 impl QueueHandle {
-    /// The rows of the last lease: the first holds the number of the others.
+    /// The rows of the last lease, see [`Table`](super::table::Table).
     #[napi(catch_unwind, ts_return_type = "ArrayBuffer")]
     pub fn table<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
         Chunk::lend(&self.inner.table.rows, env)
@@ -48,38 +51,61 @@ impl QueueHandle {
         self.inner.lend(env, start, length, work)
     }
 
-    /// Leases up to `most` messages, or `bytes` of them, and copies them: their ArrayBuffer. 0: there are none.
-    #[napi(catch_unwind, ts_return_type = "ArrayBuffer | number")]
-    pub fn fetch<'env>(&self, env: &'env Env, most: u32, bytes: u32) -> Result<Unknown<'env>> {
-        self.lease(env, |work| work.lease(rows(most), bytes as usize))
+    /// Leases up to `most` messages, or `bytes` of them, and copies them to [`QueueHandle::memory`]: their number.
+    #[napi(catch_unwind, ts_return_type = "(most: number, bytes: number) => number")]
+    pub fn fetcher<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
+        let inner = Rc::clone(&self.inner);
+        direct::function(env, move |[most, bytes]| inner.fetch(|work| work.lease(rows(most), size(bytes))))
     }
 
     /// The same, waiting for messages at most `timeout` milliseconds (negative: for ever), for `spin` microseconds of them
     /// without sleeping. Blocks the thread.
-    #[napi(catch_unwind, ts_return_type = "ArrayBuffer | number")]
-    pub fn fetch_sync<'env>(
-        &self,
-        env: &'env Env,
-        most: u32,
-        bytes: u32,
-        timeout: f64,
-        spin: u32,
-    ) -> Result<Unknown<'env>> {
-        let spin = Duration::from_micros(spin.into());
-        self.lease(env, |work| work.lease_blocking(rows(most), bytes as usize, deadline(timeout), spin))
+    #[napi(catch_unwind, ts_return_type = "(most: number, bytes: number, timeout: number, spin: number) => number")]
+    pub fn blocking_fetcher<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
+        let inner = Rc::clone(&self.inner);
+        direct::function(env, move |[most, bytes, timeout, spin]| {
+            let spin = Duration::from_micros(super::bytes(spin));
+            inner.fetch(|work| work.lease_blocking(rows(most), size(bytes), deadline(timeout), spin))
+        })
+    }
+
+    /// Where the messages of the last lease are, to be asked once when the table says that it is another ArrayBuffer.
+    #[napi(catch_unwind, ts_return_type = "ArrayBuffer")]
+    pub fn memory<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
+        let reference = self.inner.memory.replace(ptr::null_mut());
+        let mut value = ptr::null_mut();
+        if !reference.is_null() {
+            // SAFETY: a live env, and our reference.
+            check(unsafe { sys::napi_get_reference_value(env.raw(), reference, &raw mut value) })?;
+            self.inner.forget(reference);
+        }
+        if value.is_null() {
+            return Err(Error::from_reason("NO_MEMORY: the table does not say that there is another"));
+        }
+        // SAFETY: a value of this env and of the current scope.
+        Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
     }
 
     /// Leases up to `most` messages for reading in place; the table's offsets count from the slots. Their number.
-    #[napi(catch_unwind)]
-    pub fn view(&self, most: u32) -> i32 {
-        let table = &self.inner.table;
-        self.with(|work| {
-            let leased = work.lease(rows(most), usize::MAX);
-            match leased.and_then(|_| work.view(|delivery| table.push(delivery, delivery.offset))) {
-                Ok(()) => i32::try_from(table.end()).unwrap_or(i32::MAX),
-                Err(Corrupt) => DAMAGED,
-            }
+    #[napi(catch_unwind, ts_return_type = "(most: number) => number")]
+    pub fn viewer<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
+        let inner = Rc::clone(&self.inner);
+        direct::function(env, move |[most]| {
+            inner.with(|work| {
+                let leased = work.lease(rows(most), usize::MAX);
+                match leased.and_then(|_| work.view(|delivery| inner.table.push(delivery, delivery.offset))) {
+                    Ok(()) => inner.table.end(UNCHANGED),
+                    Err(Corrupt) => DAMAGED,
+                }
+            })
         })
+    }
+
+    /// The lease ends; the application has the first `seen` messages of it, the others go back.
+    #[napi(catch_unwind, ts_return_type = "(seen: number) => number")]
+    pub fn settler<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
+        let inner = Rc::clone(&self.inner);
+        direct::function(env, move |[seen]| inner.with(|work| work.give_back(count(seen)).map_or(DAMAGED, |()| 0)))
     }
 
     /// The body of a message of the lease that was too large for the ring. A number: an errno.
@@ -98,72 +124,79 @@ impl QueueHandle {
         }
     }
 
-    /// The lease ends; the application has all of it.
-    #[napi(catch_unwind)]
-    pub fn finish(&self) -> i32 {
-        self.with(|work| work.finish().map_or(DAMAGED, |()| 0))
-    }
-
-    /// The lease ends; the application has the first `seen` messages of it, the others go back.
-    #[napi(catch_unwind)]
-    pub fn give_back(&self, seen: u32) -> i32 {
-        self.with(|work| work.give_back(seen).map_or(DAMAGED, |()| 0))
-    }
-
     /// A message is dealt with. 0: this handle does not have it.
     #[napi(catch_unwind)]
     pub fn ack(&self, id: f64) -> i32 {
-        self.with(|work| work.ack(bytes(id)).map_or(DAMAGED, i32::from))
+        self.inner.with(|work| work.ack(bytes(id)).map_or(DAMAGED, i32::from))
     }
 
     /// A message goes back to the queue. 0: this handle does not have it.
     #[napi(catch_unwind)]
     pub fn release(&self, id: f64) -> i32 {
-        self.with(|work| work.release(bytes(id)).map_or(DAMAGED, i32::from))
+        self.inner.with(|work| work.release(bytes(id)).map_or(DAMAGED, i32::from))
     }
 }
 
-impl QueueHandle {
-    fn lease<'env>(
-        &self,
-        env: &'env Env,
-        lease: impl FnOnce(&mut Work) -> StdResult<u32, Corrupt>,
-    ) -> Result<Unknown<'env>> {
-        let mut work = self.inner.work.borrow_mut();
-        let Some(work) = work.as_mut() else { return integer(env, -libc::EBADF) };
-        match lease(work) {
-            Err(Corrupt) => return integer(env, DAMAGED),
-            Ok(0) => return integer(env, 0),
-            Ok(_) => {}
-        }
+impl Inner {
+    fn fetch(&self, lease: impl FnOnce(&mut Work) -> StdResult<u32, Corrupt>) -> i32 {
+        self.with(|work| match lease(work) {
+            Ok(0) => 0,
+            Ok(_) => {
+                let count = self.copy(work);
+                if count == 0 {
+                    // Nothing but damaged records: JavaScript does not look where they are.
+                    self.slab.set(0);
+                }
+                count
+            }
+            Err(Corrupt) => DAMAGED,
+        })
+    }
+
+    /// Copies the lease to where JavaScript sees it: the number of its messages.
+    fn copy(&self, work: &mut Work) -> i32 {
         let wanted = work.leased_bytes();
         if wanted > SLAB {
-            let Some((memory, value)) = one_message(env.raw(), wanted) else { return integer(env, -libc::ENOMEM) };
+            let Some((memory, value)) = one_message(self.state.raw(), wanted) else { return -libc::ENOMEM };
             // SAFETY: V8's memory, which JavaScript does not see yet.
-            self.copy(work, unsafe { &mut *memory.as_ptr() }, 0);
-            // SAFETY: a value of this env and of the current scope.
-            return Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) });
+            self.copy_to(work, unsafe { &mut *memory.as_ptr() }, 0);
+            return self.shown(OWN, value);
         }
-        let slab = self.inner.state.slab();
-        let Some(memory) = slab.reserve(&self.inner.state, wanted) else {
-            return integer(env, -libc::ENOMEM);
-        };
+        let slab = self.state.slab();
+        let Some(memory) = slab.reserve(&self.state, wanted) else { return -libc::ENOMEM };
         let length = wanted.min(memory.len());
         // SAFETY: reserved for us until it is taken; JavaScript does not look there yet.
         let into = &mut unsafe { &mut *memory.as_ptr() }[..length];
         let (reference, offset) = slab.take(wanted);
-        self.copy(work, into, offset);
+        self.copy_to(work, into, offset);
+        if self.slab.replace(slab.number()) == slab.number() {
+            return self.table.end(UNCHANGED);
+        }
         let mut value = ptr::null_mut();
-        // SAFETY: a live env, and the slab's reference to its ArrayBuffer.
-        check(unsafe { sys::napi_get_reference_value(env.raw(), reference, &raw mut value) })?;
-        // SAFETY: a value of this env and of the current scope.
-        Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
+        // SAFETY: a live env, and the reference that the slab has.
+        unsafe { sys::napi_get_reference_value(self.state.raw(), reference, &raw mut value) };
+        self.shown(RENEWED, value)
     }
 
-    fn copy(&self, work: &mut Work, into: &mut [MaybeUninit<u8>], offset: usize) {
+    fn copy_to(&self, work: &mut Work, into: &mut [MaybeUninit<u8>], offset: usize) {
         // Fails only for memory that is too short, and it is as long as was asked for.
-        let _ = work.copy_new(into, |delivery| self.inner.table.push(delivery, offset + delivery.offset));
-        self.inner.table.end();
+        let _ = work.copy_new(into, |delivery| self.table.push(delivery, offset + delivery.offset));
+    }
+
+    /// The lease is in another ArrayBuffer than before, which JavaScript will ask for.
+    fn shown(&self, which: u32, memory: sys::napi_value) -> i32 {
+        let mut reference = ptr::null_mut();
+        // SAFETY: a live env, and a value of the scope of this call.
+        unsafe { sys::napi_create_reference(self.state.raw(), memory, 1, &raw mut reference) };
+        self.forget(self.memory.replace(reference));
+        self.table.end(which)
+    }
+
+    pub(super) fn forget(&self, reference: sys::napi_ref) {
+        if !reference.is_null() {
+            // SAFETY: our own reference, not used again.
+            unsafe { sys::napi_delete_reference(self.state.raw(), reference) };
+        }
     }
 }
 
@@ -175,6 +208,10 @@ fn integer<'env>(env: &'env Env, number: i32) -> Result<Unknown<'env>> {
     Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
 }
 
-fn rows(most: u32) -> u32 {
-    most.clamp(1, 1024)
+fn rows(most: f64) -> u32 {
+    count(most).clamp(1, 1024)
+}
+
+fn count(count: f64) -> u32 {
+    u32::try_from(bytes(count)).unwrap_or(u32::MAX)
 }

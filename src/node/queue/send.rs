@@ -1,12 +1,14 @@
 //! Out of the outbox, into the queue.
 
+use std::rc::Rc;
 use std::result::Result as StdResult;
 
 use napi::{Env, bindgen_prelude::*};
 use napi_derive::napi;
 
-use super::{DAMAGED, OUTBOX, QueueHandle, deadline};
+use super::{DAMAGED, OUTBOX, QueueHandle, deadline, size};
 use crate::node::chunk::Chunk;
+use crate::node::direct;
 use crate::node::env::errno;
 use crate::queue::{Corrupt, SendError, Sent, Work};
 
@@ -18,30 +20,33 @@ impl QueueHandle {
         Chunk::lend(&self.inner.outbox, env)
     }
 
-    /// Sends what is in the outbox: the bytes that went in.
-    #[napi(catch_unwind)]
-    pub fn send(&self, length: u32) -> i32 {
-        self.with(|work| {
-            // SAFETY: JavaScript does not run meanwhile, and no other thread has the outbox.
-            let outbox = unsafe { self.inner.outbox.bytes() };
-            let wire = outbox.get(..length as usize).ok_or(Corrupt);
-            match wire.and_then(|wire| work.send_batch(wire)) {
-                Ok((taken, _)) => i32::try_from(taken).unwrap_or(i32::MAX),
-                Err(Corrupt) => DAMAGED,
-            }
+    /// Sends what is in the outbox: a function of its bytes, that gives those that went in.
+    #[napi(catch_unwind, ts_return_type = "(length: number) => number")]
+    pub fn sender<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
+        let inner = Rc::clone(&self.inner);
+        direct::function(env, move |[length]| {
+            inner.with(|work| {
+                // SAFETY: JavaScript does not run meanwhile, and no other thread has the outbox.
+                let outbox = unsafe { inner.outbox.bytes() };
+                let wire = outbox.get(..size(length)).ok_or(Corrupt);
+                match wire.and_then(|wire| work.send_batch(wire)) {
+                    Ok((taken, _)) => i32::try_from(taken).unwrap_or(i32::MAX),
+                    Err(Corrupt) => DAMAGED,
+                }
+            })
         })
     }
 
     /// Sends one message of any size: 1, or 0 if the queue is full.
     #[napi(catch_unwind)]
     pub fn send_one(&self, tag: u8, body: &[u8]) -> i32 {
-        self.with(|work| sent(work.send_any(tag, body)))
+        self.inner.with(|work| sent(work.send_any(tag, body)))
     }
 
     /// The same, waiting for room at most `timeout` milliseconds (negative: for ever). Blocks the thread.
     #[napi(catch_unwind)]
     pub fn send_sync(&self, tag: u8, body: &[u8], timeout: f64) -> i32 {
-        self.with(|work| sent(work.send_blocking(tag, body, deadline(timeout))))
+        self.inner.with(|work| sent(work.send_blocking(tag, body, deadline(timeout))))
     }
 
     /// Bytes that a message in the outbox may have.

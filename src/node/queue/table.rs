@@ -9,10 +9,18 @@ use crate::queue::Delivery;
 
 /// Messages in the table, at most: a lease ends at 1024, or up to one record later.
 const ROWS: usize = 1024 + 64;
-/// Words of a row: offset, length, tag, 1 if it was delivered before.
+/// Words of a row: offset, length, tag, more: bit 0 says that it was delivered before, the others are the upper halves of
+/// the offset (from bit 1) and the length (from bit 16).
 const ROW: usize = 4;
 
-/// What a lease's messages are, for JavaScript.
+/// What the messages' memory is: the same as that of the lease before.
+pub(super) const UNCHANGED: u32 = 0;
+/// Another one, which later leases may use too.
+pub(super) const RENEWED: u32 = 1;
+/// Another one, for this lease alone.
+pub(super) const OWN: u32 = 2;
+
+/// What a lease's messages are, for JavaScript. The first row: number of messages, which memory.
 pub(super) struct Table {
     pub(super) rows: Arc<Chunk>,
     pub(super) ids: Arc<Chunk>,
@@ -31,17 +39,25 @@ impl Table {
             return;
         }
         self.count.set(row + 1);
-        let words = [offset, delivery.length, delivery.tag.into(), delivery.again.into()];
-        for (column, word) in words.into_iter().enumerate() {
-            self.rows.put((1 + row) * ROW + column, u32::try_from(word).unwrap_or(u32::MAX));
-        }
+        let more = u32::from(delivery.again) | high(offset) << 1 | high(delivery.length) << 16;
+        self.rows.put(1 + row, [low(offset), low(delivery.length), delivery.tag.into(), more]);
         self.ids.put(row, number(delivery.id));
     }
 
-    /// Says how many there are, and begins anew at the next push.
-    pub(super) fn end(&self) -> u32 {
-        let count = u32::try_from(self.count.take()).unwrap_or(0);
-        self.rows.put(0, count);
-        count
+    /// Says how many there are, and begins anew at the next push. Their number.
+    pub(super) fn end(&self, memory: u32) -> i32 {
+        let count = self.count.take();
+        self.rows.put(0, [low(count), memory]);
+        i32::try_from(count).unwrap_or(i32::MAX)
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the upper half is kept apart")]
+fn low(number: usize) -> u32 {
+    number as u32
+}
+
+/// At most 15: rings and messages are of up to 64 GiB.
+fn high(number: usize) -> u32 {
+    u32::try_from(number as u64 >> 32).unwrap_or(0)
 }

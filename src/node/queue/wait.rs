@@ -26,7 +26,7 @@ impl QueueHandle {
         let what = if room { ROOM } else { MESSAGES };
         self.inner.armed.set(self.inner.armed.get() | what);
         self.inner.start_timer();
-        self.with(|work| {
+        self.inner.with(|work| {
             if room {
                 work.arm_sender()
             } else {
@@ -41,7 +41,7 @@ impl QueueHandle {
     pub fn disarm(&self, room: bool) {
         let what = if room { ROOM } else { MESSAGES };
         self.inner.armed.set(self.inner.armed.get() & !what);
-        self.with(|work| {
+        self.inner.with(|work| {
             if room {
                 work.disarm_sender()
             } else {
