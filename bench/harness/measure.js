@@ -10,13 +10,14 @@ const PATIENCE = 60_000 // ms in which a measurement must end
 const GRACE = 1000 // ms in which a program must end that is not needed any more
 
 /**
- * Runs the programs of one side, and resolves the value that one of them measured.
+ * Runs the programs of one side, and resolves the value that one of them measured, or the sum of what several did.
  * Rejects when a program fails, ends early, or the measurement does not end.
  *
- * @param {{ module: string, programs: string[], args: object }} side `module` as resolveModule gives it
+ * @param {{ module: string, programs: string[], args: object, meters?: number }} side `module` as resolveModule gives it;
+ *   `meters`: how many of the programs measure, the first ones (by default it may be any one)
  * @returns {Promise<number>}
  */
-async function measure ({ module, programs, args }) {
+async function measure ({ module, programs, args, meters }) {
   const folder = mkdtempSync(path.join(tmpdir(), 'interproc-bench-'))
   const children = []
   let fail
@@ -29,7 +30,9 @@ async function measure ({ module, programs, args }) {
       if (children.length > 0) address = await children.at(-1).ready
       children.push(start(program, module, { ...fill(args, folder), address }, fail))
     }
-    return Promise.race(children.map(({ result }) => result))
+    if (meters === undefined) return Promise.race(children.map(({ result }) => result))
+    const values = await Promise.all(children.slice(0, meters).map(({ result }) => result))
+    return values.reduce((sum, value) => sum + value)
   }
 
   try {

@@ -57,10 +57,11 @@ async function runRounds (row, options, onStep) {
   return values
 }
 
-async function runSide ({ module, programs, args, times = 1 }, { seconds, gigabytes }) {
+async function runSide ({ module, programs, args, meters, times = 1 }, { seconds, gigabytes }) {
   const side = {
     module: resolveModule(module),
     programs,
+    meters,
     args: { seconds, warmUp: seconds / 2, ...args, ...(args.gigabytes && { bytes: Math.round(gigabytes * 1e9) }) }
   }
   const values = []

@@ -4,8 +4,8 @@ const { args, api, ready, result } = require('./program')
 const { Meter } = require('./meter')
 const { Checker } = require('./numbered')
 
-const queue = new api.Queue()
-const checker = new Checker(args.size)
+const queue = args.address ? new api.Queue(args.address) : new api.Queue()
+const checker = new Checker(args.size, args.senders)
 const meter = new Meter(args)
 
 const receivers = {

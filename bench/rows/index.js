@@ -16,7 +16,8 @@
  * @typedef {object} Side
  * @property {string} name Who this is, for people
  * @property {string} module What the programs load: a name of the package, of a peer in bench/package.json, or of Node
- * @property {string[]} programs Started one after another; two processes, or one for what happens within a process
+ * @property {string[]} programs Started one after another; two processes, one for what happens within a process, or many
+ * @property {number} [meters] How many of the programs measure, the first ones: their values are added up. By default any one does
  * @property {object} [args] What the programs are told besides the row's time
  * @property {number} [times] The value is the median of so many runs
  */

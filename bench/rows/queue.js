@@ -10,6 +10,9 @@ const peers = {
   bulk: { name: 'node:net', module: 'node:net', programs: ['net-sink', 'net-pour'], args: { listen: { path: '{folder}/socket' } } }
 }
 
+/** Four receivers, then four senders. */
+const fourByFour = (receive, send) => ({ programs: [...Array(4).fill(receive), ...Array(4).fill(send)], meters: 4 })
+
 /** @type {import('./index').Row[]} */
 module.exports = [{
   id: 'queue.64B',
@@ -43,6 +46,18 @@ module.exports = [{
   target: 80,
   ours: flow('drain'),
   peer: peers.send
+}, {
+  id: 'queue.4x4.64B',
+  title: '64-byte messages, 4 senders and 4 receivers, against PUSH to PULL over Unix sockets',
+  unit: 'msg/s',
+  higherIsBetter: true,
+  target: 10,
+  ours: { ...flow('many'), ...fourByFour('queue-receive', 'queue-send'), args: { receive: 'many', size: 64, senders: 4 } },
+  peer: {
+    ...peers.zmq,
+    ...fourByFour('zmq-pull', 'zmq-push'),
+    args: { endpoint: 'ipc://{folder}/socket-{pid}', size: 64, senders: 4 }
+  }
 }, {
   id: 'queue.rtt',
   title: 'There and back, 16 bytes, event loop to event loop, median, against a Unix socket',
