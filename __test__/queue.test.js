@@ -1,8 +1,5 @@
 'use strict'
 
-const fs = require('node:fs')
-const os = require('node:os')
-const path = require('node:path')
 const { Queue } = require('..')
 const { remove } = require('../lib/shared/segments')
 
@@ -333,36 +330,6 @@ test('arguments are checked', async () => {
 })
 
 describe('queues that stay', () => {
-  test('in a file, with what was not received', async () => {
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'interproc-queue-'))
-    const file = path.join(folder, 'jobs')
-    const first = make({ path: file, capacity: 4096 })
-    const large = Buffer.alloc(100_000, 1)
-    await first.sendMany(['a', { b: 1 }, large])
-    expect(await first.receive()).toBe('a')
-    first.close()
-    const second = make({ path: file })
-    expect(second.ticket).toBe(null)
-    expect(await second.receive()).toEqual({ b: 1 })
-    expect((await second.receive()).equals(large)).toBe(true)
-    second.close()
-    // A record whose bytes did not reach the disk: told, and not delivered.
-    const third = make({ path: file })
-    await third.sendMany(['gone'])
-    await third.send('next')
-    third.close()
-    const bytes = fs.readFileSync(file)
-    bytes[bytes.indexOf('gone')] ^= 1
-    fs.writeFileSync(file, bytes)
-    const fourth = make({ path: file })
-    const found = []
-    for (let i = 0; i < 2; i++) found.push(await fourth.receive().catch(({ code }) => code))
-    expect(found.sort()).toEqual(['ERR_QUEUE_DAMAGED', 'next'])
-    fourth.close()
-    expect(fs.readdirSync(folder)).toEqual(['jobs'])
-    fs.rmSync(folder, { recursive: true })
-  })
-
   test('with a name and persistent: true', async () => {
     const name = unique('persistent')
     const first = make(name, { persistent: true, capacity: 4096 })

@@ -83,6 +83,16 @@ export interface QueueStats {
   received: number
 }
 
+/** What a queue in a file held when it was opened by the first. */
+export interface QueueRestored {
+  /** Messages that are in the queue. */
+  messages: number
+  /** Places where messages were, or may have been, that did not reach the disk whole. Each is one message or more. */
+  dropped: number
+  /** Bytes of the queue that they took. */
+  droppedBytes: number
+}
+
 /**
  * A work queue in shared memory: many senders, many receivers, in any processes and threads of this user; each message goes to one receiver.
  * With `ack: true` receivers get a {@link QueueMessage}, else what was sent.
@@ -98,6 +108,10 @@ export class Queue<T = any> extends EventEmitter implements AsyncIterable<T> {
   /** What opens exactly this queue in another process or thread. `null` for one in a file. */
   readonly ticket: string | null
   readonly closed: boolean
+  /** The file it is in, or `null`. */
+  readonly path: string | null
+  /** What was found in a file that nobody else had open; `null`: it was in use, was created, or is in no file. */
+  readonly restored: QueueRestored | null
 
   /** Waits while the queue is full. When the promise is fulfilled the message is in the queue, whatever becomes of this process. */
   send (value: any, options?: WaitOptions): Promise<void>
@@ -123,6 +137,8 @@ export class Queue<T = any> extends EventEmitter implements AsyncIterable<T> {
   ack (message: QueueMessage): boolean
 
   stats (): QueueStats
+  /** Waits until all that is in the queue now would survive a power cut. Only queues in files have anything to wait for. */
+  flush (): Promise<void>
   /** What waits is rejected with ERR_QUEUE_CLOSED, loops end. Messages stay for the others. */
   close (): void
   [Symbol.asyncDispose] (): Promise<void>

@@ -21,6 +21,8 @@ async function use () {
   jobs.on('message', job => job.id).ref().unref().close()
 
   const kept = new Queue<QueueMessage<string>>({ ack: true, path: '/tmp/x.queue', codec: { encode: String, decode: bytes => bytes.toString() } })
+  await kept.flush()
+  const dropped: number | undefined = kept.restored?.dropped
   const message = await kept.receive()
   if (message.redelivered || !message.ack()) message.release()
   message.data.trim()

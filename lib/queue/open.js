@@ -1,5 +1,6 @@
 'use strict'
 
+const { resolve } = require('node:path')
 const native = require('../native')
 const { ERR_INVALID_ARG_VALUE, ERR_NOT_SUPPORTED } = require('../errors')
 const { validateBoolean, validateInteger, validateObject, validateString } = require('../validate')
@@ -35,7 +36,7 @@ function open (kind, name, options, onWake) {
     handle.close()
     throw new ERR_INVALID_ARG_VALUE('options.ack', ack, `must be what the queue was created with: ${!ack}`)
   }
-  return { handle, codec: codec === undefined ? codecNumbered(handle.codec) : own }
+  return { handle, codec: codec === undefined ? codecNumbered(handle.codec) : own, path: path === undefined ? null : resolve(path) }
 }
 
 /**

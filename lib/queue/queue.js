@@ -1,5 +1,6 @@
 'use strict'
 
+const fs = require('node:fs/promises')
 const { ERR_INVALID_ARG_TYPE, ERR_QUEUE_CLOSED } = require('../errors')
 const { Endpoint } = require('./endpoint')
 const { Message } = require('./message')
@@ -25,13 +26,15 @@ class Queue extends Endpoint {
   constructor (name, options) {
     super()
     const self = new WeakRef(this)
-    const { handle, codec } = open('openQueue', name, options, () => self.deref()?.serve())
+    const { handle, codec, path } = open('openQueue', name, options, () => self.deref()?.serve())
     this.#handle = handle
     this.#sender = new Sender(handle, codec, () => this.update())
     this.#receiver = new Receiver(handle, codec, () => this.update())
     this.begin(handle, this.#sender, this.#receiver)
     this.name = handle.name ?? null
     this.ticket = handle.ticket ?? null
+    this.path = path
+    this.restored = restored(handle.restored)
   }
 
   /**
@@ -101,6 +104,20 @@ class Queue extends Endpoint {
 
   [Symbol.asyncIterator] () { return this.#receiver.iterate() }
 
+  /**
+   * Waits until all that is in the queue now would survive a power cut. For queues in files; others have nothing to wait for.
+   */
+  async flush () {
+    if (this.closed) throw new ERR_QUEUE_CLOSED()
+    if (this.path === null) return
+    const file = await fs.open(this.path, 'r+')
+    try {
+      await file.datasync()
+    } finally {
+      await file.close()
+    }
+  }
+
   /** What it holds and did: bytes of capacity, bytes in use, messages sent and received by the handles that are open. */
   stats () {
     const stats = this.#handle.stats()
@@ -112,6 +129,13 @@ class Queue extends Endpoint {
   toJSON () {
     return { $interproc: 'Queue', ticket: this.ticket }
   }
+}
+
+/** @param {number[] | null | undefined} numbers */
+function restored (numbers) {
+  if (!numbers) return null
+  const [messages, dropped, droppedBytes] = numbers
+  return { messages, dropped, droppedBytes }
 }
 
 module.exports = { Queue }

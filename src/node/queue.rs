@@ -153,6 +153,15 @@ impl QueueHandle {
         self.inner.work.borrow().as_ref().is_some_and(|work| work.flags().ack)
     }
 
+    /// What was found in a queue in a file that nobody else had open: messages, dropped places, and their bytes.
+    #[napi(getter, catch_unwind)]
+    pub fn restored(&self) -> Option<Vec<f64>> {
+        let restored = self.inner.work.borrow().as_ref().and_then(Work::restored)?;
+        #[expect(clippy::cast_precision_loss, reason = "below 2^53: a queue has 64 GiB at most")]
+        let numbers = [restored.messages, restored.dropped, restored.dropped_bytes].map(|number| number as f64);
+        Some(numbers.to_vec())
+    }
+
     /// What its creator encodes values with.
     #[napi(getter, catch_unwind)]
     pub fn codec(&self) -> u8 {

@@ -2,6 +2,7 @@
 //! can be swept when it is gone.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -20,17 +21,23 @@ pub(crate) struct Aux {
     segment: PathBuf,
     /// All their names begin so; no other segment's do, not even of the same name.
     prefix: OsString,
+    /// The segment is in a file of the caller's choice, which may survive a reboot.
+    stays: bool,
 }
 
 impl Aux {
     pub(crate) fn of(segment: &Segment) -> Self {
-        let path = segment.path();
+        Self::beside(segment.path(), segment.id())
+    }
+
+    /// Those beside the segment with that path and id.
+    pub(crate) fn beside(path: &Path, id: u128) -> Self {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        let name = match file.strip_prefix(SEGMENT) {
-            Some(rest) => format!("{BESIDE}{rest}"),
-            None => format!("{file}.q"),
+        let (name, stays) = match file.strip_prefix(SEGMENT) {
+            Some(rest) => (format!("{BESIDE}{rest}"), false),
+            None => (format!("{file}.q"), true),
         };
-        Self { segment: path.to_owned(), prefix: format!("{name}.{:016x}.", segment.id() >> 64).into() }
+        Self { segment: path.to_owned(), prefix: format!("{name}.{:016x}.", id >> 64).into(), stays }
     }
 
     /// The path of one file.
@@ -40,6 +47,11 @@ impl Aux {
         self.segment.with_file_name(file)
     }
 
+    /// Are they to survive a power cut?
+    pub(crate) fn stays(&self) -> bool {
+        self.stays
+    }
+
     fn folder(&self) -> &Path {
         match self.segment.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -47,10 +59,13 @@ impl Aux {
         }
     }
 
-    fn remove_all(&self) -> io::Result<()> {
+    /// Removes all of them but those that `keep` names.
+    pub(crate) fn remove_all_but(&self, keep: impl Fn(&[u8]) -> bool) -> io::Result<()> {
         for entry in std::fs::read_dir(self.folder())? {
             let entry = entry?;
-            if entry.file_name().as_encoded_bytes().starts_with(self.prefix.as_encoded_bytes()) {
+            let name = entry.file_name();
+            let what = name.as_encoded_bytes().strip_prefix(self.prefix.as_encoded_bytes());
+            if what.is_some_and(|what| !keep(what)) {
                 remove(&entry.path());
             }
         }
@@ -62,7 +77,7 @@ impl Drop for Aux {
     fn drop(&mut self) {
         if let Ok(false) = self.segment.try_exists() {
             // What cannot be removed now is found by a sweep.
-            let _ = self.remove_all();
+            let _ = self.remove_all_but(|_| false);
         }
     }
 }
@@ -95,6 +110,13 @@ fn sweep(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Waits until a new file, and its name, would survive a power cut.
+pub(crate) fn sync(file: &File, path: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Another process may have been faster.

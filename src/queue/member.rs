@@ -5,6 +5,8 @@ mod publish;
 mod recover;
 mod wake;
 
+use std::cell::Cell;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,8 +19,10 @@ use super::aux::{self, Aux};
 use super::bell::{Bell, Bells};
 use super::layout::{self, Flags, Shared};
 use super::record::SLOT;
+use super::restore::{Restored, restore};
+use super::ring::Corrupt;
 use super::state::distance;
-use crate::shm::{Create, Kind, Open, Place, Region, Segment};
+use crate::shm::{Alone, Create, Kind, Open, Place, Region, Segment};
 use recover::recover;
 
 /// The longest sleep without a look around: repairs what a killed process could not say any more.
@@ -58,6 +62,8 @@ pub(crate) struct Member {
     turn: u16,
     /// What `shared` points into.
     pub(crate) segment: Arc<Segment>,
+    /// What was found in a queue in a file, if it was opened when nobody had it open.
+    restored: Option<Restored>,
     /// After the segment: whether that is gone decides what becomes of these files.
     aux: Arc<Aux>,
 }
@@ -66,8 +72,16 @@ impl Member {
     /// Opens the queue, or creates it if `new` says how. `true`: created.
     pub(crate) fn join(place: &Place, kind: Kind, new: Option<New>) -> Result<(Self, bool), JoinError> {
         let open = Open { kind, recover: &recover };
+        let restored = Cell::new(None);
+        let first = |alone: &Alone<'_>| {
+            if kind == Kind::QUEUE {
+                // Of a damaged queue its users are told when they use it.
+                restored.set(restore_with_parts(alone).ok());
+            }
+        };
         let Some(new) = new else {
-            return Ok((Self::sit_down(Segment::open(place, &open)?)?, false));
+            let segment = Segment::open_first(place, &open, &first)?;
+            return Ok((Self::sit_down(segment, restored.take())?, false));
         };
         let shape = layout::shape_for(new.capacity).ok_or(JoinError::TooLarge)?;
         let flags = Flags { checked: matches!(place, Place::File(_)), ..new.flags };
@@ -83,16 +97,16 @@ impl Member {
         };
         let (segment, created) = match place {
             Place::Anonymous => (Segment::create(place, &create)?, true),
-            _ => Segment::open_or_create(place, &open, &create)??,
+            _ => Segment::open_first_or_create(place, &open, &create, &first)??,
         };
-        let member = Self::sit_down(segment)?;
+        let member = Self::sit_down(segment, restored.take())?;
         if created {
             aux::sweep_now_and_then(&member.aux);
         }
         Ok((member, created))
     }
 
-    fn sit_down(segment: Arc<Segment>) -> Result<Self, JoinError> {
+    fn sit_down(segment: Arc<Segment>, restored: Option<Restored>) -> Result<Self, JoinError> {
         let region = segment.region();
         // SAFETY: only the lifetime is forgotten: the memory stays mapped as long as `segment`, which the member keeps.
         let region = unsafe { std::mem::transmute::<Region<'_>, Region<'static>>(region) };
@@ -106,7 +120,7 @@ impl Member {
         }
         let seat = seat.ok_or(JoinError::NoSeat)?;
         let seen_free = shared.ring.free();
-        Ok(Self { shared, seat, seen_free, bell: None, bells: Bells::default(), turn: seat, segment, aux })
+        Ok(Self { shared, seat, seen_free, bell: None, bells: Bells::default(), turn: seat, segment, restored, aux })
     }
 
     /// Slots that are not in use.
@@ -118,6 +132,10 @@ impl Member {
 
     pub(crate) fn own(&self) -> &'static layout::Seat {
         &self.shared.seats[usize::from(self.seat)]
+    }
+
+    pub(crate) fn restored(&self) -> Option<Restored> {
+        self.restored
     }
 
     pub(crate) fn aux(&self) -> &Arc<Aux> {
@@ -134,6 +152,22 @@ impl Member {
             received: sum(|seat| seat.received.load(Ordering::Relaxed)),
         }
     }
+}
+
+/// Puts a queue in a file in order, and removes the files beside it that nothing in it names.
+fn restore_with_parts(alone: &Alone<'_>) -> Result<Restored, Corrupt> {
+    let aux = Aux::beside(alone.path, alone.id);
+    let mut named = HashSet::new();
+    let restored = restore(alone.region, alone.coherent, &mut |part| {
+        let there = part.is_there(&aux);
+        if there {
+            named.insert(part.file().into_bytes());
+        }
+        there
+    })?;
+    // What cannot be removed is only in the way.
+    let _ = aux.remove_all_but(|name| named.contains(name));
+    Ok(restored)
 }
 
 impl Drop for Member {

@@ -46,6 +46,8 @@ mod part;
 mod queue;
 mod record;
 #[cfg(not(interproc_loom))]
+mod restore;
+#[cfg(not(interproc_loom))]
 mod sys_unix;
 #[cfg(not(interproc_loom))]
 mod work;
@@ -68,6 +70,8 @@ pub use options::Options;
 pub use part::{PART, Part};
 #[cfg(not(interproc_loom))]
 pub use queue::Queue;
+#[cfg(not(interproc_loom))]
+pub use restore::Restored;
 pub use ring::Corrupt;
 #[cfg(not(interproc_loom))]
 pub use work::{Delivery, Work};
@@ -87,5 +91,7 @@ pub enum Sent {
 mod crash_tests;
 #[cfg(all(test, not(interproc_loom)))]
 mod queue_tests;
+#[cfg(all(test, not(interproc_loom)))]
+mod restore_tests;
 #[cfg(all(test, not(interproc_loom)))]
 mod tests;

@@ -36,8 +36,15 @@ impl Name {
         Self { number: word(0), length: word(8) }
     }
 
-    fn file(self) -> String {
+    /// What its file is called among those beside the queue.
+    pub(crate) fn file(self) -> String {
         format!("part-{:016x}", self.number)
+    }
+
+    /// Is the body there, all of it?
+    pub(crate) fn is_there(self, aux: &Aux) -> bool {
+        std::fs::symlink_metadata(aux.path(&self.file()))
+            .is_ok_and(|found| found.is_file() && found.len() >= self.length)
     }
 
     /// Removes the part's file.
@@ -68,7 +75,9 @@ pub(crate) fn create(aux: &Aux, seat: u16, body: &[u8]) -> io::Result<Name> {
             opened => opened?,
         };
         crash_point!("part created");
-        if let Err(error) = file.write_all(body) {
+        // In a queue that survives a power cut, the body must before its record does.
+        let written = file.write_all(body).and_then(|()| if aux.stays() { aux::sync(&file, &path) } else { Ok(()) });
+        if let Err(error) = written {
             aux::remove(&path);
             return Err(error);
         }

@@ -122,14 +122,37 @@ pub(crate) fn parse_message_head(head: [u8; MESSAGE_HEAD], at: usize) -> Result<
     if zero != 0 { Err(Malformed) } else { Ok(Message { offset: at + MESSAGE_HEAD, length, tag }) }
 }
 
-/// Checksum of a record's messages: 64-bit FNV-1a over words of 8 bytes, with the bytes' number as the first.
-pub(crate) fn checksum(bytes: &[u8]) -> u64 {
-    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let step = |hash: u64, word: u64| (hash ^ word).wrapping_mul(PRIME).rotate_left(23);
-    let (words, rest) = bytes.as_chunks::<8>();
-    let sum = words.iter().fold(step(BASIS, bytes.len() as u64), |hash, word| step(hash, u64::from_le_bytes(*word)));
-    rest.iter().fold(sum, |hash, byte| step(hash, u64::from(*byte)))
+/// Checksum of a record: 64-bit FNV-1a over words of 8 bytes. The first words are its position, the number of its messages and their
+/// bytes: what was written elsewhere, or before, does not fit.
+pub(crate) struct Checksum(u64);
+
+impl Checksum {
+    pub(crate) fn new(position: u64, count: u32, length: usize) -> Self {
+        let first = [position, u64::from(count), length as u64];
+        Self(first.iter().fold(0xcbf2_9ce4_8422_2325, |sum, word| step(sum, *word)))
+    }
+
+    /// Takes in the next bytes: a multiple of 8, but for the last.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let sum = words.iter().fold(self.0, |sum, word| step(sum, u64::from_le_bytes(*word)));
+        self.0 = rest.iter().fold(sum, |sum, byte| step(sum, u64::from(*byte)));
+    }
+
+    pub(crate) fn end(self) -> u64 {
+        self.0
+    }
+}
+
+fn step(sum: u64, word: u64) -> u64 {
+    (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23)
+}
+
+/// The checksum of a record whose messages are all there.
+pub(crate) fn checksum(position: u64, count: u32, bytes: &[u8]) -> u64 {
+    let mut sum = Checksum::new(position, count, bytes.len());
+    sum.add(bytes);
+    sum.end()
 }
 
 #[cfg(test)]
@@ -179,7 +202,8 @@ mod tests {
             let mut other = bytes.clone();
             let at = at % bytes.len();
             other[at] ^= 1 << bit;
-            prop_assert_ne!(checksum(&bytes), checksum(&other));
+            prop_assert_ne!(checksum(5, 1, &bytes), checksum(5, 1, &other));
+            prop_assert_ne!(checksum(5, 1, &bytes), checksum(6, 1, &bytes));
         }
     }
 

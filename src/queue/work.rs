@@ -18,7 +18,7 @@ use super::layout::Flags;
 use super::member::{Member, New, Sleeper, Stats, settle_reading};
 use super::record::Head;
 use super::ring::Record;
-use super::{JoinError, aux::Aux, part};
+use super::{JoinError, Restored, aux::Aux, part};
 use crate::shm::{Kind, Place, Segment};
 
 /// One handle of a work queue. Others may be in this process or in others; a handle itself is for one thread at a time.
@@ -135,6 +135,11 @@ impl Work {
     /// The creator's choices.
     pub fn flags(&self) -> Flags {
         self.member.shared.flags
+    }
+
+    /// What was found, if the queue is in a file and nobody had it open before this.
+    pub fn restored(&self) -> Option<Restored> {
+        self.member.restored()
     }
 
     /// What it holds and did.

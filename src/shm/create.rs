@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::alone;
 use super::error::CreateError;
-use super::header::{self, Header, Kind, PARAMS};
+use super::header::{self, Header, Kind, ORIGIN_OFFSET, PARAMS};
 use super::mapping::Mapping;
 use super::name::{self, InvalidName, Place};
 use super::open::check_owner;
@@ -114,10 +116,19 @@ impl Segment {
         debug_assert!(written.is_some(), "the control pages hold the header");
         // SAFETY: the header describes this mapping.
         init(unsafe { region(&mapping, header) });
+        if hash.is_none() {
+            let origin = alone::origin(&file).map_err(CreateError::Io)?;
+            whole.atomic_u64(ORIGIN_OFFSET).inspect(|word| word.store(origin, Ordering::Relaxed));
+            // Whole on the disk before it has its name there.
+            file.sync_all().map_err(CreateError::Io)?;
+        }
         let key = check_owner(&file).map_err(|_| CreateError::AccessDenied)?;
         let parts = Parts { file, mapping, header: header.clone(), path: path.to_owned(), place: hash, key };
         let segment = Self::join(parts, &|_, _| {}).map_err(CreateError::Io)?.ok_or(CreateError::Busy)?;
         match draft.publish(path) {
+            Ok(()) if hash.is_none() => {
+                sys::sync_folder(path).map(|()| segment).map_err(|error| CreateError::Io(error).into())
+            }
             Ok(()) => Ok(segment),
             Err(error) => match error.kind() {
                 io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => Err(Draft::Swept),

@@ -16,8 +16,10 @@ pub const PARAMS: usize = 8;
 
 /// Bytes that hold the header.
 pub(super) const HEADER_LEN: usize = 512;
-/// The word that counts how often anyone joined: the only one of the page that changes.
+/// The word that counts how often anyone joined: it and the next are all of the page that changes.
 pub(super) const JOINS_OFFSET: usize = 512;
+/// The word that says which boot of the machine, and which file, wrote the pages of a file of the caller's choice.
+pub(super) const ORIGIN_OFFSET: usize = 520;
 /// Where the participant table begins.
 pub(super) const TABLE_OFFSET: usize = 4096;
 

@@ -6,6 +6,7 @@
 //!
 //! The byte layout is written down in `docs/segment-layout.md`. Imports nothing else of this crate.
 
+mod alone;
 mod create;
 mod error;
 pub mod futex;
@@ -21,6 +22,7 @@ mod shared_buffer;
 mod sweep;
 mod sys_unix;
 
+pub use alone::{Alone, First};
 pub use create::Create;
 pub use error::{CreateError, OpenError};
 pub use header::{Kind, LAYOUT_VERSION, PARAMS};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::alone::{FILE_PATIENCE, First, before_anyone_joins};
 use super::create::{Create, PATIENCE, hashed};
 use super::error::{CreateError, OpenError};
 use super::header::{HEADER_LEN, Header, Kind};
@@ -33,6 +34,14 @@ impl Segment {
     /// # Errors
     /// [`OpenError`]; a damaged or foreign file is left as it is.
     pub fn open(place: &Place, what: &Open<'_>) -> Result<Arc<Self>, OpenError> {
+        Self::open_first(place, what, &|_| {})
+    }
+
+    /// As [`open`](Self::open). If it is in a file of the caller's choice, and nobody else uses it, `first` runs before anyone joins.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_first(place: &Place, what: &Open<'_>, first: First<'_>) -> Result<Arc<Self>, OpenError> {
         let (path, hash) = match place {
             Place::Anonymous => return Err(InvalidName::WrongPlace.into()),
             Place::Name(name) => hashed(name::hash_name(name))?,
@@ -44,7 +53,12 @@ impl Segment {
         {
             return Err(OpenError::KindMismatch { expected: what.kind, found: *kind });
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + if hash.is_some() { PATIENCE } else { FILE_PATIENCE };
+        let before = |file: &File| {
+            let header = read_header(file)?;
+            check(&header, place, what.kind)?;
+            before_anyone_joins(file, &path, &header, first)
+        };
         loop {
             let file = sys::open(&path)?;
             let key = check_owner(&file)?;
@@ -52,7 +66,7 @@ impl Segment {
                 check(known.header(), place, what.kind)?;
                 return Ok(known);
             }
-            if claim(&file, &path, hash.is_some())? && file.metadata()?.nlink() > 0 {
+            if claim(&file, &path, hash.is_some(), &before)? && file.metadata()?.nlink() > 0 {
                 return Self::enter(file, path, hash, key, place, what);
             }
             if Instant::now() > deadline {
@@ -71,9 +85,22 @@ impl Segment {
         open: &Open<'_>,
         create: &Create<'_>,
     ) -> Result<Result<(Arc<Self>, bool), CreateError>, OpenError> {
+        Self::open_first_or_create(place, open, create, &|_| {})
+    }
+
+    /// As [`open_first`](Self::open_first), or creates it where there is none.
+    ///
+    /// # Errors
+    /// As [`open_or_create`](Self::open_or_create).
+    pub fn open_first_or_create(
+        place: &Place,
+        open: &Open<'_>,
+        create: &Create<'_>,
+        first: First<'_>,
+    ) -> Result<Result<(Arc<Self>, bool), CreateError>, OpenError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match Self::open(place, open) {
+            match Self::open_first(place, open, first) {
                 Ok(segment) => return Ok(Ok((segment, false))),
                 Err(OpenError::NotFound) => {}
                 Err(error) => return Err(error),
@@ -140,12 +167,22 @@ fn map(file: &File, path: &Path, object: bool, header: &Header) -> Result<Mappin
 }
 
 /// Marks the file as used by this process. `false`: another process is about to remove it, or just looks at it; try again.
-fn claim(file: &File, path: &Path, sweepable: bool) -> Result<bool, OpenError> {
+///
+/// `alone` runs while nobody else can use it, if it is a file of the caller's choice.
+fn claim(
+    file: &File,
+    path: &Path,
+    sweepable: bool,
+    alone: &dyn Fn(&File) -> Result<(), OpenError>,
+) -> Result<bool, OpenError> {
     if sys::flock(file, true)? {
         // Nobody uses it. What a killed process left is gone for everyone.
         if sweepable && !read_header(file)?.persistent {
             sweep::unlink_unused(file, path)?;
             return Err(OpenError::NotFound);
+        }
+        if !sweepable {
+            alone(file)?;
         }
     }
     Ok(sys::flock(file, false)?)

@@ -47,6 +47,31 @@ pub(super) fn random() -> io::Result<u128> {
     Ok(u128::from_ne_bytes(bytes))
 }
 
+/// What differs from one start of the machine to the next; `None` where that cannot be told.
+pub(super) fn boot_id() -> Option<Vec<u8>> {
+    #[cfg(target_os = "linux")]
+    return std::fs::read("/proc/sys/kernel/random/boot_id").ok();
+    #[cfg(target_vendor = "apple")]
+    {
+        let (mut bytes, mut length) = (vec![0_u8; 64], 64);
+        let name = c"kern.bootsessionuuid";
+        // SAFETY: a terminated name, and room for `length` bytes; nothing is set.
+        let failed = unsafe {
+            libc::sysctlbyname(name.as_ptr(), bytes.as_mut_ptr().cast(), &raw mut length, std::ptr::null_mut(), 0)
+        };
+        bytes.truncate(length);
+        return (failed == 0).then_some(bytes);
+    }
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    None
+}
+
+/// Waits until a new name in the folder of `path` would survive a power cut.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
 /// Opens an existing file for reading and writing; never follows a symbolic link, never waits for a FIFO's peer.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()

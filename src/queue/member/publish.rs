@@ -73,7 +73,7 @@ impl Member {
         let Claim::At(position) = self.shared.ring.claim(slots, self.seat, &mut self.seen_free)? else {
             return Ok(Sent::Full);
         };
-        let check = if self.shared.flags.checked { record::checksum(wire) } else { 0 };
+        let check = if self.shared.flags.checked { record::checksum(position, count, wire) } else { 0 };
         let head = Head { count, length: wire.len() as u64, check, ..Head::default() };
         self.shared.write(position, 0, &head.encode())?;
         crash_point!("half written");

@@ -37,7 +37,8 @@ impl Work {
             let length = length(held.head);
             let bytes = into.get_mut(at..at + length).ok_or(Corrupt)?;
             let bytes = shared.read_new(held.record.position, HEAD, bytes)?;
-            if shared.flags.checked && record::checksum(bytes) != held.head.check {
+            if shared.flags.checked && record::checksum(held.record.position, held.head.count, bytes) != held.head.check
+            {
                 return Err(Corrupt);
             }
             for message in record::messages(bytes) {
