@@ -18,7 +18,7 @@ export interface SharedMapSetOptions {
 
 /**
  * A Map that all processes of a user share. Keys are strings, values bytes (they come back as a Buffer), strings, numbers, or what
- * JSON can say. Every call is atomic; who is killed amid one leaves the old value or the new one.
+ * JSON can say; what `get` gives is the caller's own. Every call is atomic; who is killed amid one leaves the old value or the new one.
  */
 export class SharedMap<V = any> {
   /** Opens the map of that name or ticket, or creates it; without a name, a new one. */
@@ -39,7 +39,7 @@ export class SharedMap<V = any> {
    * `undefined` removes the entry. Gives the new value.
    */
   update(key: string, change: (value: V | undefined) => V | undefined, options?: SharedMapSetOptions): V | undefined
-  /** Adds to a number, 0 where there is none, and gives the sum. */
+  /** Adds to a number, 0 where there is none, and gives the sum. `ttl` is a new entry's; one that is there keeps its end. */
   increment(key: string, by?: number, options?: SharedMapSetOptions): number
   delete(key: string): boolean
   clear(): void
@@ -52,6 +52,7 @@ export class SharedMap<V = any> {
   /** Lets the map go in this thread. */
   close(): void
   [Symbol.dispose](): void
+  readonly [Symbol.toStringTag]: string
 }
 
 /** A 64-bit counter that all processes of a user share, by name; there are up to 4096. It lives as long as someone uses counters. */
@@ -62,6 +63,9 @@ export class SharedCounter {
   /** Adds, 1 by default, and gives what was there before, as `Atomics.add` does. */
   add(by?: bigint): bigint
   sub(by?: bigint): bigint
+  and(mask: bigint): bigint
+  or(mask: bigint): bigint
+  xor(mask: bigint): bigint
   exchange(value: bigint): bigint
   compareExchange(expected: bigint, value: bigint): bigint
   toJSON(): string

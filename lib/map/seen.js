@@ -1,26 +1,33 @@
 'use strict'
 
 /**
- * The texts that this thread has read of a map. While an entry has the same version in shared memory, its text is the same, and reading
- * it again takes a look at three words instead of a call.
+ * The values that this thread has read of a map. While an entry's stamp in shared memory is the same, so is its value, and reading
+ * it again takes a look at two words instead of a call.
  */
 
 const { MAX_LENGTH } = require('node:buffer').constants
+const { copyOf, templateOf } = require('./copies')
+const { decode, isPlain } = require('./value')
 
-/** Texts kept, and the length of the longest. */
+/** Values kept: up to twice as many. The length of the longest. */
 const MOST = 4096
 const LONGEST = 2048
 
-const USED = 1
-/** Words from a head block's begin to its version. */
-const TO_VERSION = 8
-
-/** @typedef {{ text: string, at: number, low: number, high: number, ends: number, mark: number, bit: number }} Text */
+/**
+ * Where an entry's stamp and mark of use are, in words, and when it ends.
+ * @typedef {{ at: number, low: number, high: number, ends: number, mark: number, bit: number }} Place
+ *
+ * A value and its place. `text`: JSON that was not asked for again so far; then `template` is what copies are made of.
+ * @typedef {Place & { value: any, text: string | null, template: import('./copies').Template | null }} Known
+ */
 
 class Seen {
   #handle
-  /** @type {Map<string, Text>} */
-  #texts = new Map()
+  /** New values come into one map; when that is full it becomes the old one, and what nobody asked for goes with the old one before.
+   * @type {Map<string, Known>} */
+  #young = new Map()
+  /** @type {Map<string, Known>} */
+  #old = new Map()
   /** @type {{ segment: import('../binding.js').SharedSegment, memory: ArrayBuffer } | null} */
   #open = null
   #words = new Uint32Array(0)
@@ -32,53 +39,70 @@ class Seen {
 
   /**
    * @param {string} key
-   * @returns {string | undefined} `undefined`: not known, or changed since
+   * @returns {any} `undefined`: not known, or changed since
    */
   get (key) {
-    const known = this.#texts.get(key)
+    const known = this.#young.get(key) ?? this.#fromOld(key)
     if (known === undefined) return undefined
-    const words = this.#words
-    const { at, mark, bit, ends } = known
-    // The state first: a new entry in the same place had its version before it.
-    if (words.length > 0 && Atomics.load(words, at) === USED && Atomics.load(words, at + TO_VERSION) === known.low &&
-      Atomics.load(words, at + TO_VERSION + 1) === known.high && (ends === 0 || Date.now() < ends)) {
-      if ((words[mark] & bit) === 0) Atomics.or(words, mark, bit)
-      return known.text
+    if (!this.#isStill(known)) {
+      this.#young.delete(key)
+      return undefined
     }
-    this.#texts.delete(key)
-    return undefined
+    const { mark, bit, template } = known
+    if ((this.#words[mark] & bit) === 0) Atomics.or(this.#words, mark, bit)
+    if (template !== null) return copyOf(template)
+    return known.text === null ? known.value : again(known, known.text)
   }
 
   /**
-   * Asks the map.
+   * Keeps what was just read.
    * @param {string} key
+   * @param {string | number | Buffer} stored
+   * @param {any} value what that was decoded to; the caller's from now on
+   * @param {{ place: Place }} desk where it was read
    */
-  look (key) {
-    const found = this.#handle.locate(key)
-    if (found === null) return undefined
-    const { value } = found
-    if (typeof value === 'string' && value.length <= LONGEST) this.#keep(key, value, found)
-    return value
+  keep (key, stored, value, desk) {
+    if (typeof stored === 'object' || (typeof stored === 'string' && stored.length > LONGEST)) return
+    // Another SharedMap of the same map in this thread may have let the memory go.
+    if (this.#words.length === 0 && !this.#map()) return
+    const isJson = typeof stored === 'string' && !isPlain(stored) && typeof value === 'object' && value !== null
+    const { at, low, high, ends, mark, bit } = desk.place
+    this.#add(key, { value: isJson ? null : value, text: isJson ? stored : null, template: null, at, low, high, ends, mark, bit })
   }
 
   /** Lets the memory go. */
   close () {
-    this.#texts.clear()
+    this.#young.clear()
+    this.#old.clear()
     this.#words = new Uint32Array(0)
     if (this.#open !== null) this.#open.segment.close(this.#open.memory)
     this.#open = null
   }
 
-  /**
-   * @param {string} key
-   * @param {string} text
-   * @param {import('../binding.js').MapLocated} found
-   */
-  #keep (key, text, { version: [low, high], at, ends, mark, bit }) {
-    // Another SharedMap of the same map in this thread may have let the memory go.
-    if (this.#words.length === 0 && !this.#map()) return
-    if (this.#texts.size >= MOST) this.#texts.delete(/** @type {string} */ (this.#texts.keys().next().value))
-    this.#texts.set(key, { text, at: at / 4, low, high, ends, mark: mark / 4, bit })
+  /** @param {Known} known */
+  #isStill ({ at, low, high, ends }) {
+    const words = this.#words
+    return words.length > 0 && Atomics.load(words, at) === low && Atomics.load(words, at + 1) === high &&
+      (ends === 0 || Date.now() < ends)
+  }
+
+  /** @param {string} key */
+  #fromOld (key) {
+    const known = this.#old.get(key)
+    if (known !== undefined) {
+      this.#old.delete(key)
+      this.#add(key, known)
+    }
+    return known
+  }
+
+  /** @type {(key: string, known: Known) => void} */
+  #add (key, known) {
+    if (this.#young.size >= MOST) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(key, known)
   }
 
   /** `false` where the runtime gives no view of it (more than 4 GiB on Node 20, Electron): then every read is a call. */
@@ -96,6 +120,16 @@ class Seen {
     this.#words = new Uint32Array(memory, 0, Math.floor(memory.byteLength / 4))
     return true
   }
+}
+
+/**
+ * An object that is asked for again: from now on it is copied. This is the first copy.
+ * @type {(known: Known, text: string) => any}
+ */
+function again (known, text) {
+  known.template = templateOf(decode(text))
+  known.text = null
+  return copyOf(known.template)
 }
 
 module.exports = { Seen }

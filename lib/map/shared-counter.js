@@ -44,6 +44,15 @@ class SharedCounter {
   /** @param {bigint} [by] */
   sub (by = 1n) { return Atomics.sub(this.#word, 0, by) }
 
+  /** @param {bigint} mask */
+  and (mask) { return Atomics.and(this.#word, 0, mask) }
+
+  /** @param {bigint} mask */
+  or (mask) { return Atomics.or(this.#word, 0, mask) }
+
+  /** @param {bigint} mask */
+  xor (mask) { return Atomics.xor(this.#word, 0, mask) }
+
   /** @param {bigint} value */
   exchange (value) { return Atomics.exchange(this.#word, 0, value) }
 

@@ -3,23 +3,29 @@
 /** A Map that all processes of a user share. */
 
 const native = require('../native')
-const { ERR_INVALID_ARG_TYPE, ERR_INVALID_STATE, ERR_NOT_SUPPORTED, ERR_OUT_OF_RANGE } = require('../errors')
+const { ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_INVALID_STATE, ERR_NOT_SUPPORTED, ERR_OUT_OF_RANGE } = require('../errors')
 const { segmentError } = require('../shared/errors')
-const { Seen } = require('./seen')
 const { validateBoolean, validateFunction, validateInteger, validateNumber, validateObject, validateString } = require('../validate')
+const { Desk } = require('./desk')
+const { Seen } = require('./seen')
+const { decode, encode } = require('./value')
 
-/** What a plain string begins with in the store; JSON never does. */
-const PLAIN = '\x01'
+const { isWellFormed } = /** @type {any} */ (String.prototype)
 const DEFAULT_CAPACITY = 16 * 2 ** 20
 const MIN_CAPACITY = 1024
 const MAX_CAPACITY = 64 * 2 ** 30
 /** How often an update begins anew when others change the entry between. */
 const UPDATE_TRIES = 10_000
+/** In place of a version or a ttl: whatever is there; the map's. */
+const ANY = -1
+/** In place of a version: there is no entry. */
+const NONE = 0
 
 /** @typedef {{ ttl?: number }} SetOptions */
 
 class SharedMap {
   #handle
+  #desk
   #seen
 
   /**
@@ -40,20 +46,28 @@ class SharedMap {
     } catch (error) {
       throw segmentError(error, 'open', place, capacity)
     }
+    this.#desk = new Desk(this.#handle)
     this.#seen = new Seen(this.#handle)
   }
 
   /**
    * @param {string} key
-   * @returns {any} `undefined`: there is none
+   * @returns {any} `undefined`: there is none. What is given is the caller's own
    */
   get (key) {
-    return decode(this.#seen.get(key) ?? this.#call(() => this.#seen.look(validKey(key))))
+    const seen = this.#seen.get(key)
+    if (seen !== undefined) return seen
+    validateKey(key)
+    const stored = this.#desk.get(key)
+    const value = decode(stored)
+    if (stored !== undefined) this.#seen.keep(key, stored, value, this.#desk)
+    return value
   }
 
   /** @param {string} key */
   has (key) {
-    return this.#call(() => this.#handle.has(validKey(key)))
+    validateKey(key)
+    return this.#desk.has(key)
   }
 
   /**
@@ -62,7 +76,8 @@ class SharedMap {
    * @param {SetOptions} [options] `ttl` in milliseconds; 0: without an end
    */
   set (key, value, options) {
-    this.#put(key, value, validTtl(options), undefined)
+    validateKey(key)
+    this.#desk.put(key, encode(value), validTtl(options), ANY)
     return this
   }
 
@@ -73,7 +88,8 @@ class SharedMap {
    * @returns {boolean} `false`: there is one already, it stays
    */
   setIfAbsent (key, value, options) {
-    return this.#put(key, value, validTtl(options), -1)
+    validateKey(key)
+    return this.#desk.put(key, encode(value), validTtl(options), NONE)
   }
 
   /**
@@ -85,14 +101,16 @@ class SharedMap {
    * @returns {any} the new value
    */
   update (key, change, options) {
+    validateKey(key)
     validateFunction(change, 'change')
     const ttl = validTtl(options)
     for (let tries = 0; tries < UPDATE_TRIES; tries++) {
-      const found = this.#call(() => this.#handle.getVersion(validKey(key)))
-      const value = change(found === null ? undefined : decode(found.value))
+      const stored = this.#desk.get(key)
+      const version = stored === undefined ? NONE : this.#desk.version
+      const value = change(decode(stored))
       if (value === undefined) {
-        if (found === null || this.#call(() => this.#handle.deleteVersion(key, found.version))) return undefined
-      } else if (this.#put(key, value, ttl, found === null ? 0 : found.version)) {
+        if (version === NONE || this.#desk.delete(key, version)) return undefined
+      } else if (this.#desk.put(key, encode(value), ttl, version)) {
         return value
       }
     }
@@ -103,20 +121,19 @@ class SharedMap {
    * Adds to a number, 0 where there is none.
    * @param {string} key
    * @param {number} [by]
-   * @param {SetOptions} [options] the `ttl` counts from now
+   * @param {SetOptions} [options] the `ttl` is a new entry's; one that is there keeps its end
    * @returns {number} the sum
    */
   increment (key, by = 1, options) {
+    validateKey(key)
     validateNumber(by, 'by')
-    const ttl = validTtl(options)
-    const sum = this.#call(() => this.#handle.increment(validKey(key), by, ttl))
-    if (sum === null) throw new ERR_INVALID_STATE(`the value of '${key}' is not a number`)
-    return sum
+    return this.#desk.increment(key, by, validTtl(options))
   }
 
   /** @param {string} key */
   delete (key) {
-    return this.#call(() => this.#handle.delete(validKey(key)))
+    validateKey(key)
+    return this.#desk.delete(key, ANY)
   }
 
   clear () {
@@ -168,23 +185,6 @@ class SharedMap {
   get [Symbol.toStringTag] () { return 'SharedMap' }
 
   /**
-   * @param {string} key
-   * @param {any} value
-   * @param {number | undefined} ttl
-   * @param {number | undefined} version
-   */
-  #put (key, value, ttl, version) {
-    validKey(key)
-    return this.#call(() => {
-      if (typeof value === 'number' && Number.isFinite(value)) return this.#handle.setNumber(key, value, ttl, version)
-      if (ArrayBuffer.isView(value)) {
-        return this.#handle.setBytes(key, new Uint8Array(value.buffer, value.byteOffset, value.byteLength), ttl, version)
-      }
-      return this.#handle.setText(key, encode(value), ttl, version)
-    })
-  }
-
-  /**
    * @template T
    * @param {() => T} action
    * @returns {T}
@@ -195,38 +195,23 @@ class SharedMap {
     } catch (error) {
       const { code } = /** @type {{ code?: string }} */ (error)
       if (code === 'CLOSED') throw new ERR_INVALID_STATE('the shared map is closed')
-      if (code === 'MAP_FULL') throw new ERR_INVALID_STATE('the shared map has no room for the entry: give it more capacity, or let it evict')
       throw error
     }
   }
 }
 
-/** @param {string | number | Buffer | undefined} stored */
-function decode (stored) {
-  if (typeof stored !== 'string') return stored
-  return stored.charCodeAt(0) === 1 ? stored.slice(1) : JSON.parse(stored)
-}
-
-/** @param {unknown} value */
-function encode (value) {
-  // A string that is no proper Unicode would not come back; JSON escapes what is not.
-  if (typeof value === 'string' && /** @type {any} */ (value).isWellFormed()) return PLAIN + value
-  const json = JSON.stringify(value)
-  if (json === undefined) throw new ERR_INVALID_ARG_TYPE('value', ['bytes', 'what JSON can say'], value)
-  return json
-}
-
 /** @param {unknown} key */
-function validKey (key) {
+function validateKey (key) {
   if (typeof key !== 'string') throw new ERR_INVALID_ARG_TYPE('key', 'string', key)
-  return key
+  // Two of them could be the same key in UTF-8.
+  if (isWellFormed.call(key) === false) throw new ERR_INVALID_ARG_VALUE('key', key, 'must be well-formed Unicode')
 }
 
 /** @param {SetOptions | undefined} options */
 function validTtl (options) {
-  if (options === undefined) return undefined
+  if (options === undefined) return ANY
   validateObject(options, 'options')
-  if (options.ttl === undefined) return undefined
+  if (options.ttl === undefined) return ANY
   validateInteger(options.ttl, 'options.ttl', 0)
   return options.ttl
 }

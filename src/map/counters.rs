@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use crate::lock::{Mutex, World, owner_of, owner_word};
-use crate::shm::{Create, CreateError, Kind, Name, Open, OpenError, Place, Region, Segment, futex};
+use super::users::Users;
+use crate::lock::{Mutex, owner_word};
+use crate::shm::{Create, CreateError, Kind, Name, Open, OpenError, Place, Region, Segment};
 
 /// Counters that a page has.
 pub const MAX_COUNTERS: usize = 4096;
@@ -55,7 +55,7 @@ impl Counters {
     pub fn find(&self, name: &[u8]) -> Option<usize> {
         let region = self.segment.region();
         let mutex = mutex(region)?;
-        mutex.lock(owner_word(self.segment.own()), self, None);
+        mutex.lock(owner_word(self.segment.own()), &Users(&self.segment), None);
         let found = (0..MAX_COUNTERS).find_map(|number| {
             let at = AT_NAMES + number * RECORD;
             let len = region.atomic_u64(at)?;
@@ -70,7 +70,7 @@ impl Counters {
                 _ => None,
             }
         });
-        mutex.unlock(self);
+        mutex.unlock(&Users(&self.segment));
         found
     }
 
@@ -86,24 +86,6 @@ impl Counters {
             Some((name, region.atomic_u64(number * 8)?.load(Ordering::Relaxed)))
         };
         (0..MAX_COUNTERS).map_while(read).collect()
-    }
-}
-
-impl World for Counters {
-    fn is_alive(&self, owner: u64) -> bool {
-        owner_of(owner).is_some_and(|owner| self.segment.is_alive(owner).unwrap_or(true))
-    }
-
-    fn sleep(&self, word: &std::sync::atomic::AtomicU32, expected: u32, limit: Duration) {
-        futex::wait(word, expected, limit);
-    }
-
-    fn wake(&self, word: &std::sync::atomic::AtomicU32) {
-        futex::wake(word);
-    }
-
-    fn pause(&self) {
-        std::hint::spin_loop();
     }
 }
 

@@ -197,7 +197,7 @@ impl SharedMap {
 
     fn put(&self, key: &str, value: &Value, ttl: Option<Duration>, put: Put) -> Result<bool, MapError> {
         let ttl = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1));
-        Ok(self.map.put(key.as_bytes(), value, ttl, put)?.is_some())
+        Ok(self.map.put(key.as_bytes(), value.as_slices(), ttl, put)?.is_some())
     }
 }
 

@@ -1,16 +1,24 @@
 //! A map as a process has it open.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use super::block::{BLOCK, Words, put32};
-use super::store::{Full, Located, Put, Store, Value, first_block};
-use crate::lock::{Got, World, owner_of, owner_word};
-use crate::shm::{Create, CreateError, Kind, Open, OpenError, Place, Region, Segment, futex};
+use super::block::{BLOCK, Words, first_block};
+use super::published::Miss;
+use super::store::{Life, Store};
+use super::users::Users;
+use super::value::{Found, Full, Located, Put, Value};
+use crate::lock::{Got, owner_word};
+use crate::shm::{Create, CreateError, Kind, Open, OpenError, Place, Region, Segment};
 
-/// How often a read without the mutex is tried.
-const READ_TRIES: u32 = 16;
+/// How often a read is tried before it asks for the mutex, to have the others wait for once.
+const READ_TRIES: u32 = 64;
+/// How long a reader waits for the mutex. Its owner is stopped, then: nothing changes, and it reads what there is.
+const READ_PATIENCE: Duration = Duration::from_millis(20);
+/// Bytes of a value that are read at the first try.
+const FIRST_ROOM: usize = 512;
 
 /// What a new map is like.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +33,8 @@ pub struct Options {
     pub persistent: bool,
 }
 
-/// A map. `Send` and `Sync`; every call takes the map's mutex for some hundred nanoseconds.
+/// A map. `Send` and `Sync`. What changes it takes the map's mutex for some hundred nanoseconds; what reads it takes none, and goes
+/// on while a writer is stopped.
 #[derive(Debug)]
 pub struct Map {
     segment: Arc<Segment>,
@@ -44,8 +53,13 @@ impl Map {
         let init = |region: Region<'_>| {
             if let Some(words) = words(region) {
                 words.blocks.store(u64::from(blocks), Ordering::Relaxed);
+                let random = RandomState::new();
+                for (number, word) in words.seed.iter().enumerate() {
+                    word.store(random.hash_one(number), Ordering::Relaxed);
+                }
                 words.ttl.store(options.ttl, Ordering::Relaxed);
                 words.evict.store(u32::from(options.evict), Ordering::Relaxed);
+                words.free_count.store(blocks, Ordering::Relaxed);
             }
         };
         let create = Create { kind: Kind::MAP, size, persistent: options.persistent, params: [0; 8], init: &init };
@@ -62,7 +76,9 @@ impl Map {
         };
         let damaged = OpenError::Corrupt("not the size of a map");
         let found = words(segment.region()).map(|words| words.blocks.load(Ordering::Relaxed));
-        let Some(blocks) = found.and_then(|found| u32::try_from(found).ok()).filter(|blocks| *blocks >= 1) else {
+        let Some(blocks) =
+            found.and_then(|found| u32::try_from(found).ok()).filter(|blocks| (1..=1 << 30).contains(blocks))
+        else {
             return Err(damaged);
         };
         if first_block(blocks) + blocks as usize * BLOCK > segment.region().len() {
@@ -78,80 +94,75 @@ impl Map {
         &self.segment
     }
 
-    /// The value, and how to tell without a call that it is still the entry's. Does not take the mutex, unless others change the
-    /// map all the time.
+    /// The value with its version.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Located> {
-        let region = self.segment.region();
-        if let Some(words) = words(region) {
-            let store = Store::new(region, words, self.blocks, now());
-            for _ in 0..READ_TRIES {
-                // SYNC: pairs with the Release in `Held::drop`: the even number's changes are seen.
-                let before = words.changes.load(Ordering::Acquire);
-                if before % 2 == 1 || words.sound.load(Ordering::Relaxed) != 1 {
-                    std::hint::spin_loop();
-                    continue;
-                }
-                let Ok(found) = store.peek(key) else { break };
-                // SYNC: pairs with the fence in `with`: who saw some of a change sees its odd number.
-                fence(Ordering::Acquire);
-                if words.changes.load(Ordering::Relaxed) == before {
-                    return found;
-                }
+        let mut room = vec![0; FIRST_ROOM];
+        loop {
+            let Found { kind, len, version, ends, .. } = self.read(key, &mut room)?;
+            if len > room.len() {
+                room = vec![0; len];
+                continue;
             }
+            room.truncate(len);
+            return Some(Located { value: Value::from_parts(kind, room)?, version, ends });
         }
-        self.with(|store| store.get(key))
+    }
+
+    /// Copies a value's bytes to the begin of `room`, and says what it is. If they do not fit, none are copied.
+    pub fn read(&self, key: &[u8], room: &mut [u8]) -> Option<Found> {
+        let found = self.look(key, room)?;
+        let index = (found.at - first_block(self.blocks)) / BLOCK;
+        self.store().mark_used(u32::try_from(index).unwrap_or(u32::MAX));
+        Some(found)
     }
 
     /// Whether there is an entry. Does not count as a use.
     #[must_use]
     pub fn has(&self, key: &[u8]) -> bool {
-        self.with(|store| store.has(key))
+        self.look(key, &mut []).is_some()
     }
 
     /// Stores, and gives the entry's version; `None`: the condition does not hold. `ttl` in milliseconds, 0: without an end.
     ///
     /// # Errors
     /// [`Full`]; the map is unchanged then, except for what was evicted.
-    pub fn put(&self, key: &[u8], value: &Value, ttl: Option<u64>, put: Put) -> Result<Option<u64>, Full> {
-        self.with(|store| store.put(key, value, ttl, put))
+    pub fn put(&self, key: &[u8], value: Value<&[u8]>, ttl: Option<u64>, put: Put) -> Result<Option<u64>, Full> {
+        self.with(|store| store.put(key, value, Life::Ttl(ttl), put))
     }
 
-    /// Adds to a number, 0 where there is none, and gives the sum. `Ok(None)`: the value is no number.
+    /// Adds to a number, 0 where there is none, and gives the sum. `ttl` is for a new entry; another one keeps its end. `Ok(None)`: the
+    /// value is no number.
     ///
     /// # Errors
     /// [`Full`].
     pub fn increment(&self, key: &[u8], by: f64, ttl: Option<u64>) -> Result<Option<f64>, Full> {
-        self.with(|store| {
-            let sum = match store.get(key) {
-                None => by,
-                Some(Located { value: Value::Number(number), .. }) => number + by,
-                Some(_) => return Ok(None),
-            };
-            store.put(key, &Value::Number(sum), ttl, Put::Always)?;
-            Ok(Some(sum))
-        })
+        self.with(|store| store.increment(key, by, ttl))
     }
 
     /// Removes an entry; whether there was one.
     pub fn delete(&self, key: &[u8]) -> bool {
-        self.with(|store| store.delete(key))
+        self.with(|store| store.delete(key, None))
     }
 
     /// Removes an entry that still has this version.
     pub fn delete_version(&self, key: &[u8], version: u64) -> bool {
-        self.with(|store| store.get(key).is_some_and(|found| found.version == version) && store.delete(key))
+        self.with(|store| store.delete(key, Some(version)))
     }
 
-    /// Removes all.
+    /// Removes all. Whoever is killed amid it may leave some.
     pub fn clear(&self) {
         self.with(|store| store.clear());
     }
 
-    /// Entries.
+    /// Entries that have not ended.
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.with(|store| store.len())
+        let counted = self.try_with(Some(READ_PATIENCE), |store| {
+            store.drop_ended();
+            store.words.count.load(Ordering::Relaxed)
+        });
+        counted.unwrap_or_else(|| u32::try_from(self.keys().len()).unwrap_or(u32::MAX))
     }
 
     /// Whether there is no entry.
@@ -160,10 +171,16 @@ impl Map {
         self.len() == 0
     }
 
-    /// The keys, in the order of their coming.
+    /// The keys, in the order of their coming. Those that are there all the time are in it, those that come or go meanwhile may be.
     #[must_use]
     pub fn keys(&self) -> Vec<Vec<u8>> {
-        self.with(|store| store.keys())
+        let store = self.store();
+        let mut all = store.list().unwrap_or_else(|miss| {
+            let all = self.try_with(Some(READ_PATIENCE), |store| mended(store, miss).list());
+            all.and_then(Result::ok).unwrap_or_else(|| store.scan_list())
+        });
+        all.sort_unstable();
+        all.into_iter().map(|(_, key)| key).collect()
     }
 
     /// Bytes for entries.
@@ -172,62 +189,77 @@ impl Map {
         u64::from(self.blocks) * BLOCK as u64
     }
 
-    fn with<T>(&self, task: impl FnOnce(Store<'_>) -> T) -> T {
+    fn look(&self, key: &[u8], room: &mut [u8]) -> Option<Found> {
+        let store = self.store();
+        let mut why = Miss::Changed;
+        for _ in 0..READ_TRIES {
+            match store.peek(key, room) {
+                Ok(found) => return found,
+                Err(miss) => why = miss,
+            }
+            if why == Miss::Damaged {
+                break;
+            }
+            std::hint::spin_loop();
+        }
+        loop {
+            if let Some(found) = self.try_with(Some(READ_PATIENCE), |store| mended(store, why).peek(key, room)) {
+                return found.ok().flatten();
+            }
+            if let Ok(found) = store.scan(key, room) {
+                return found;
+            }
+        }
+    }
+
+    fn store(&self) -> Store<'_> {
         let region = self.segment.region();
         // `open` has found them; the region does not change.
         let Some(words) = words(region) else { unreachable!("a map without its first page") };
-        let got = words.mutex.lock(self.me, self, None);
-        let changes = words.changes.load(Ordering::Relaxed);
-        words.changes.store(changes | 1, Ordering::Relaxed);
-        // SYNC: pairs with the fence in `get`: the odd number is seen before any change.
-        fence(Ordering::Release);
-        let held = Held { map: self, words };
-        let store = Store::new(region, words, self.blocks, now());
-        if got == Some(Got::Dead) || words.sound.load(Ordering::Relaxed) != 1 {
+        Store { region, words, blocks: self.blocks }
+    }
+
+    fn with<T>(&self, task: impl FnOnce(Store<'_>) -> T) -> T {
+        self.try_with(None, task).unwrap_or_else(|| unreachable!("waits until it has the mutex"))
+    }
+
+    /// `None`: a living owner did not give the mutex back in time.
+    fn try_with<T>(&self, limit: Option<Duration>, task: impl FnOnce(Store<'_>) -> T) -> Option<T> {
+        let store = self.store();
+        let got = store.words.mutex.lock(self.me, &Users(&self.segment), limit.map(|limit| Instant::now() + limit))?;
+        let held = Held { map: self, store };
+        if got == Got::Dead || store.words.rebuilt.load(Ordering::Relaxed) % 2 == 1 {
             store.repair();
         }
         let result = task(store);
         drop(held);
-        result
+        Some(result)
     }
 }
 
 /// Gives the mutex back, also when a task panics: then the next one repairs.
 struct Held<'a> {
     map: &'a Map,
-    words: &'a Words,
+    store: Store<'a>,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            put32(&self.words.sound, 0);
+            self.store.distrust();
         }
         #[cfg(test)]
-        super::tests::step();
-        let changes = self.words.changes.load(Ordering::Relaxed);
-        // SYNC: pairs with the Acquire in `get`: the changes come before the even number.
-        self.words.changes.store((changes | 1).wrapping_add(1), Ordering::Release);
-        self.words.mutex.unlock(self.map);
+        super::crash_tests::step();
+        self.store.words.mutex.unlock(&Users(&self.map.segment));
     }
 }
 
-impl World for Map {
-    fn is_alive(&self, owner: u64) -> bool {
-        owner_of(owner).is_some_and(|owner| self.segment.is_alive(owner).unwrap_or(true))
+/// With the mutex held: what a reader found damaged is repaired.
+fn mended(store: Store<'_>, why: Miss) -> Store<'_> {
+    if why == Miss::Damaged {
+        store.repair();
     }
-
-    fn sleep(&self, word: &std::sync::atomic::AtomicU32, expected: u32, limit: Duration) {
-        futex::wait(word, expected, limit);
-    }
-
-    fn wake(&self, word: &std::sync::atomic::AtomicU32) {
-        futex::wake(word);
-    }
-
-    fn pause(&self) {
-        std::hint::spin_loop();
-    }
+    store
 }
 
 fn words(region: Region<'_>) -> Option<&Words> {
@@ -236,9 +268,4 @@ fn words(region: Region<'_>) -> Option<&Words> {
     }
     // SAFETY: page-aligned, long enough, any bits are integers, and only atomics touch them.
     Some(unsafe { &*region.as_ptr().cast::<Words>() })
-}
-
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -34,6 +34,14 @@ impl Chunk {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 
+    /// # Safety
+    /// Nobody else uses it meanwhile.
+    #[expect(clippy::mut_from_ref, reason = "shared with JavaScript, which has its turn at other times")]
+    pub(crate) unsafe fn bytes_mut(&self) -> &mut [u8] {
+        // SAFETY: our allocation, all of it initialised.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
+    }
+
     /// Writes the `index`-th value of that size.
     pub(crate) fn put<T: Copy>(&self, index: usize, value: T) {
         assert!((index + 1) * size_of::<T>() <= self.length && align_of::<T>() <= 8, "the chunk has that place");

@@ -20,6 +20,8 @@ mod locks;
 #[cfg(unix)]
 mod map;
 #[cfg(unix)]
+mod map_counters;
+#[cfg(unix)]
 mod net;
 #[cfg(unix)]
 mod process;
