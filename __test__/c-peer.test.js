@@ -1,0 +1,211 @@
+'use strict'
+
+// A program in C that knows no more than docs/segment-layout.md, docs/queue-layout.md and docs/map-layout.md takes part.
+
+const { mkdtempSync, rmSync } = require('node:fs')
+const { tmpdir } = require('node:os')
+const path = require('node:path')
+const { Queue, SharedBuffer, SharedCounter, SharedMap } = require('..')
+const { list } = require('../lib/shared')
+const { compiler, buildCPeer, cPeer, removeCPeer } = require('./fixtures/c-peer')
+const { leftovers, worker } = require('./fixtures/queue-support')
+const { randomName } = require('./fixtures/shared-support')
+
+const withC = compiler === undefined ? describe.skip : describe
+if (compiler === undefined) {
+  process.stderr.write('\nNO C COMPILER (or not Linux): the peer in C, which proves the layout pages, is not tested.\n\n')
+  test.todo('the peer in C: there is no C compiler')
+}
+
+withC('C', () => {
+  const open = []
+  const make = (...args) => {
+    const queue = new Queue(...args)
+    open.push(queue)
+    return queue
+  }
+  beforeAll(buildCPeer, 120_000)
+  afterAll(removeCPeer)
+  afterEach(() => open.splice(0).forEach(queue => queue.close()))
+
+  test('a buffer, by its name and by its ticket', async () => {
+    const buffer = SharedBuffer.alloc(100, { name: randomName('ü/') })
+    buffer.write('Node was here')
+    for (const place of [buffer.name, buffer.ticket]) {
+      const text = buffer.toString('utf8', 0, buffer.indexOf(0))
+      const c = cPeer('buffer', place)
+      expect(await c.line()).toBe(text)
+      expect(await c.end).toBe(0)
+      expect(buffer.toString('utf8', 0, buffer.indexOf(0))).toBe(`${text}, and C was here`)
+    }
+    buffer.close()
+  })
+
+  test('who is not there, or something else, is refused', async () => {
+    const buffer = SharedBuffer.alloc(100, { name: randomName() })
+    expect(await cPeer('receive', buffer.name, 1).end).toBe(1)
+    expect(await cPeer('buffer', randomName()).end).toBe(1)
+    expect(await cPeer('buffer', buffer.ticket.replace(/.{8}$/, '00000000')).end).toBe(1)
+    expect(list().find(({ name }) => name === buffer.name).users).toHaveLength(1)
+    buffer.close()
+  })
+
+  describe.each([['small', 512], ['large', 65_536]])('a %s queue', (size, capacity) => {
+    test('from C to Node', async () => {
+      const queue = make(randomName(), { capacity })
+      const c = cPeer('send', queue.name, 2000)
+      for (let i = 0; i < 2000; i++) expect(await queue.receive()).toEqual({ from: 'C', i })
+      expect(await c.end).toBe(0)
+      expect(queue.stats()).toMatchObject({ used: 0, received: 2000 })
+    })
+
+    test('from Node to C, one by one and in batches', async () => {
+      const queue = make({ capacity })
+      const c = cPeer('receive', queue.ticket, 1200)
+      expect(await c.line()).toBe('ready')
+      await queue.sendMany(Array.from({ length: 1000 }, (_, i) => ({ i })))
+      for (let i = 1000; i < 1200; i++) await queue.send({ i })
+      for (let i = 0; i < 1200; i++) expect(await c.line()).toBe(`2 {"i":${i}}`)
+      expect(await c.end).toBe(0)
+      expect(queue.stats().used).toBe(0)
+    })
+
+    test.each([false, true])('there and back, acknowledgement: %s', async ack => {
+      const [there, back] = [make({ capacity, ack }), make({ capacity })]
+      const c = cPeer('echo', there.ticket, back.ticket)
+      for (const value of ['text', Buffer.from([0, 255]), { a: [1] }, '', 'x'.repeat(100_000), Buffer.alloc(5000, 7)]) {
+        await there.send(value)
+        expect(await back.receive()).toEqual(value)
+      }
+      await there.send('end')
+      expect(await c.end).toBe(0)
+      expect(leftovers().filter(name => name.includes('part-') && name.includes(idOf(there)))).toEqual([])
+    })
+  })
+
+  test('a queue in a file, whose records have checksums', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'c-peer-'))
+    const queue = make({ path: path.join(folder, 'queue') })
+    const back = make()
+    const c = cPeer('echo', `file:${folder}/queue`, back.ticket)
+    const values = Array.from({ length: 200 }, (_, i) => ({ i }))
+    await queue.sendMany(values)
+    for (const value of values) expect(await back.receive()).toEqual(value)
+    await queue.send('end')
+    expect(await c.end).toBe(0)
+    const sender = cPeer('send', `file:${folder}/queue`, 100)
+    for (let i = 0; i < 100; i++) expect(await queue.receive()).toEqual({ from: 'C', i })
+    expect(await sender.end).toBe(0)
+    queue.close()
+    expect(await cPeer('send', `file:${folder}/queue`, 1).end).toBe(1)
+    rmSync(folder, { recursive: true })
+  })
+
+  test('several of both sides: nothing is lost and nothing comes twice', async () => {
+    const [there, back] = [make({ capacity: 2048 }), make({ capacity: 4096 })]
+    const echoes = [1, 2, 3].map(() => cPeer('echo', there.ticket, back.ticket))
+    const count = 3000
+    const sending = (async () => {
+      for (let i = 0; i < count; i += 10) await there.sendMany(Array.from({ length: 10 }, (_, n) => ({ n: i + n })))
+    })()
+    const seen = new Set()
+    for (let i = 0; i < count; i++) seen.add((await back.receive()).n)
+    await sending
+    expect(seen.size).toBe(count)
+    for (let i = 0; i < 3; i++) await there.send('end')
+    for (const { end } of echoes) expect(await end).toBe(0)
+  })
+
+  describe('kill -9', () => {
+    test.each([false, true])('of C that has a message, acknowledgement: %s', async ack => {
+      const queue = make({ ack })
+      await queue.sendMany(['first', 'second', 'third'])
+      const c = cPeer('hold', queue.ticket)
+      expect(await c.line()).toBe('first')
+      await c.kill()
+      const rest = []
+      for (let i = 0; i < (ack ? 3 : 2); i++) rest.push(await queue.receive())
+      if (ack) {
+        // The two others may come before its death is proven.
+        const found = rest.map(({ data, redelivered }) => [data, redelivered])
+        expect(found.sort()).toEqual([['first', true], ['second', false], ['third', false]])
+        for (const message of rest) message.ack()
+      } else {
+        expect(rest).toEqual(['second', 'third'])
+      }
+      expect(queue.tryReceive()).toBeUndefined()
+      expect(queue.stats().used).toBe(0)
+    })
+
+    test('of C that claimed room and wrote nothing', async () => {
+      const queue = make({ capacity: 512 })
+      const c = cPeer('claim', queue.ticket)
+      expect(await c.line()).toBe('claimed')
+      await c.kill()
+      for (let i = 0; i < 20; i++) {
+        await queue.send({ i })
+        expect(await queue.receive()).toEqual({ i })
+      }
+    })
+
+    test.each([false, true])('of Node: C settles what it left, acknowledgement: %s', async ack => {
+      const queue = make({ ack })
+      await queue.sendMany(['first', 'second', 'third'])
+      // Without acknowledgement it has the three as a batch and has seen one of them.
+      const holder = worker(ack ? 'hold' : 'stick', queue.ticket)
+      expect(await holder.line()).toBe(ack ? '"first"' : 'first')
+      const c = cPeer('receive', queue.ticket, ack ? 3 : 2)
+      expect(await c.line()).toBe('ready')
+      holder.child.kill('SIGKILL')
+      const got = []
+      for (let line = await c.line(); line !== undefined; line = await c.line()) got.push(line)
+      expect(await c.end).toBe(0)
+      expect(got.sort()).toEqual(ack ? ['1 first', '1 second', '1 third'] : ['1 second', '1 third'])
+      expect(queue.tryReceive()).toBeUndefined()
+    })
+  })
+
+  test('the last one removes the segment and what is beside it', async () => {
+    const queue = make({ capacity: 65_536 })
+    const { ticket } = queue
+    const id = idOf(queue)
+    const c = cPeer('receive', ticket, 2)
+    expect(await c.line()).toBe('ready')
+    await queue.send('last')
+    expect(await c.line()).toBe('1 last')
+    await queue.send('end')
+    queue.close()
+    expect(await c.line()).toBe('1 end')
+    expect(await c.end).toBe(0)
+    expect(leftovers().filter(name => name.includes(id))).toEqual([])
+    expect(() => new Queue(ticket)).toThrow(expect.objectContaining({ code: 'ENOENT' }))
+  })
+
+  test('values of a map, and a counter', async () => {
+    const map = new SharedMap(randomName(), { capacity: 65_536 })
+    const long = 'x'.repeat(1000)
+    for (const [key, value] of [['n', -1.5], ['text', 'ü'], ['json', [1, { a: 2 }]], ['bytes', Buffer.alloc(300)], ['k'.repeat(200), long]]) {
+      map.set(key, value)
+    }
+    map.set('short', 1, { ttl: 1 })
+    await new Promise(resolve => setTimeout(resolve, 5))
+    for (const [key, line] of [['n', 'number -1.5'], ['text', 'text ü'], ['json', 'json [1,{"a":2}]'], ['bytes', '300 bytes'],
+      ['k'.repeat(200), `text ${long}`], ['nobody', 'nothing'], ['short', 'nothing']]) {
+      const c = cPeer('get', map.ticket, key)
+      expect(await c.line()).toBe(line)
+      expect(await c.end).toBe(0)
+    }
+    map.close()
+    const counter = new SharedCounter(randomName())
+    counter.add(10n)
+    const c = cPeer('count', counter.name, -12)
+    expect(await c.line()).toBe('-2')
+    expect(await c.end).toBe(0)
+    expect(counter.value).toBe(-2n)
+  })
+})
+
+/** What the names of a queue's files have of its ticket. */
+function idOf (queue) {
+  return queue.ticket.split(':')[2]
+}
