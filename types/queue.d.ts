@@ -117,7 +117,7 @@ export class Queue<T = any> extends EventEmitter implements AsyncIterable<T> {
   send (value: any, options?: WaitOptions): Promise<void>
   /** `false`: the queue is full. */
   trySend (value: any): boolean
-  /** All, in order and in batches. */
+  /** All, in order and in batches. If it fails, `error.sent` says how many were sent: the first ones, no other. */
   sendMany (values: Iterable<any>, options?: WaitOptions): Promise<void>
   /** Blocks the thread while the queue is full. `false`: it was full until the timeout. */
   sendSync (value: any, options?: TimeoutOptions): boolean
@@ -129,6 +129,7 @@ export class Queue<T = any> extends EventEmitter implements AsyncIterable<T> {
   receiveMany (most?: number, options?: WaitOptions): Promise<T[]>
   /** Blocks the thread. `spin`: microseconds of looking before it sleeps, default 20. `undefined`: none came before the timeout. */
   receiveSync (options?: TimeoutOptions & { spin?: number }): T | undefined
+  /** Ends when the queue is closed. Leaving the loop leaves the messages in the queue. */
   [Symbol.asyncIterator] (): AsyncIterableIterator<T>
 
   /** Calls `each` for every message that is there, in place. Gives their number. */
@@ -141,6 +142,7 @@ export class Queue<T = any> extends EventEmitter implements AsyncIterable<T> {
   flush (): Promise<void>
   /** What waits is rejected with ERR_QUEUE_CLOSED, loops end. Messages stay for the others. */
   close (): void
+  [Symbol.dispose] (): void
   [Symbol.asyncDispose] (): Promise<void>
   ref (): this
   unref (): this

@@ -44,6 +44,10 @@ class Endpoint extends EventEmitter {
     }
   }
 
+  [Symbol.dispose ?? Symbol.for('Symbol.dispose')] () {
+    this.close()
+  }
+
   [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')] () {
     this.close()
     return Promise.resolve()
@@ -182,6 +186,10 @@ class Endpoint extends EventEmitter {
         this.emit('message', message)
       }
       setImmediate(() => this.serve())
+    } catch (error) {
+      // A listener's. The others' messages come in a turn of their own: this goes to the program first.
+      setImmediate(() => this.serve())
+      throw error
     } finally {
       this.#pumping = false
     }

@@ -10,6 +10,7 @@ const { cut } = require('../cut')
 const { BYTES, decode, PART } = require('./codec')
 const { Message } = require('./message')
 const { callError } = require('./errors')
+const { ERR_INVALID_STATE } = require('../errors')
 
 /** There is no message. */
 const NOTHING = Symbol('nothing')
@@ -49,6 +50,8 @@ class Inbox {
   #settling = false
   /** Set with the queue's end. */
   closed = false
+  /** Set while `drain` shows messages: what is there is leased by it. */
+  shown = false
 
   /**
    * @param {import('../binding').QueueHandle} handle
@@ -116,6 +119,7 @@ class Inbox {
    * @param {number} spin microseconds of looking without sleeping
    */
   takeSync (timeout, spin) {
+    if (this.shown) throw new ERR_INVALID_STATE('receiveSync() cannot wait for messages that drain() is showing')
     if (this.#taken === this.#count) this.#leased(this.#fetchSync(1, LEASE_BYTES, timeout, spin))
     return this.#count === 0 ? NOTHING : this.take()
   }
@@ -149,6 +153,8 @@ class Inbox {
    * @param {number} seen
    */
   drained (seen) {
+    // Closed by the callback: what it did not get is back in the queue.
+    if (this.closed) return
     const result = this.#settled(seen)
     if (result < 0) throw callError(result, 'drain')
     if (!this.#acknowledged) return
@@ -157,6 +163,7 @@ class Inbox {
 
   /** @param {number} most */
   #lease (most) {
+    if (this.shown) return 0
     return this.#leased(this.#fetch(most, LEASE_BYTES))
   }
 

@@ -69,8 +69,10 @@ class Outbox {
       try {
         fits = this.#append(values[i])
       } catch (error) {
-        this.#flush(first, i)
-        throw error
+        // Those before it go first; if there is no room for them, it is met again.
+        first = this.#flush(first, i)
+        if (first < i) return first
+        throw afterSending(error, i)
       }
       if (fits) continue
       // The outbox is full, or the message is large.
@@ -196,6 +198,16 @@ class Outbox {
 }
 
 /**
+ * Says how many messages of a `sendMany` were sent before it failed.
+ * @param {any} error
+ * @param {number} sent
+ */
+function afterSending (error, sent) {
+  if (error instanceof Error && !('sent' in error) && Object.isExtensible(error)) Object.assign(error, { sent })
+  return error
+}
+
+/**
  * @param {ArrayBufferView | ArrayBuffer | SharedArrayBuffer} value
  * @returns {Buffer}
  */
@@ -205,4 +217,4 @@ function bytesOf (value) {
     : Buffer.from(/** @type {ArrayBuffer} */ (value))
 }
 
-module.exports = { Outbox }
+module.exports = { Outbox, afterSending }

@@ -4,6 +4,7 @@ const { validateFunction, validateInteger, validateObject } = require('../valida
 const { PART } = require('./codec')
 const { callError } = require('./errors')
 const { Inbox, NOTHING, ROW, lengthAt, offsetAt } = require('./inbox')
+const { MessageIterator } = require('./iterator')
 const { timeoutOf } = require('./sender')
 const { View, place } = require('./view')
 const { BURST, Waiting, signalOf } = require('./waiting')
@@ -19,6 +20,7 @@ class Receiver {
   #codec
   #inbox
   #waiting
+  #changed
   /** @type {((most: number) => number) | undefined} */
   #lease
   /** @type {ViewOf | undefined} */
@@ -35,6 +37,7 @@ class Receiver {
     this.#codec = codec
     this.#inbox = new Inbox(handle, codec)
     this.#waiting = new Waiting(changed)
+    this.#changed = changed
   }
 
   /** Do calls wait for messages? */
@@ -46,7 +49,8 @@ class Receiver {
    */
   receive (options) {
     try {
-      return this.#next(value => value, signalOf(options))
+      const signal = signalOf(options)
+      return this.next(same) ?? this.later(() => this.attempt(same), signal)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -100,38 +104,33 @@ class Receiver {
     validateObject(options, 'options')
     const { max = Infinity } = options
     if (max !== Infinity) validateInteger(max, 'options.max', 0)
-    this.#inbox.settle()
+    const inbox = this.#inbox
+    // From within another drain: all that is there is being shown by that one.
+    if (inbox.shown) return 0
+    inbox.settle()
     const view = this.#view ??= new View(this.#handle.slots(), this.#codec)
     let total = 0
-    while (total < max) {
-      const count = this.#drainOnce(view, each, Math.min(BURST, max - total))
-      if (count === 0) break
-      total += count
+    inbox.shown = true
+    try {
+      while (total < max && !inbox.closed) {
+        const count = this.#drainOnce(view, each, Math.min(BURST, max - total))
+        if (count === 0) break
+        total += count
+      }
+    } finally {
+      inbox.shown = false
+      // Of calls that the callback made.
+      if (this.waits) {
+        this.serve()
+        this.#changed()
+      }
     }
     return total
   }
 
   /** @returns {AsyncIterableIterator<any>} that ends when the queue is closed */
   iterate () {
-    const done = { value: undefined, done: /** @type {const} */ (true) }
-    let ended = false
-    /** @returns {Promise<any>} */
-    const next = () => {
-      if (ended || this.#inbox.closed) return Promise.resolve(done)
-      try {
-        return this.#next(value => ({ value, done: false }), undefined, resolve => resolve(done))
-      } catch (error) {
-        return Promise.reject(error)
-      }
-    }
-    return {
-      next,
-      return: () => {
-        ended = true
-        return Promise.resolve(done)
-      },
-      [Symbol.asyncIterator] () { return this }
-    }
+    return /** @type {any} */ (new MessageIterator(this))
   }
 
   /** There may be messages. */
@@ -148,21 +147,47 @@ class Receiver {
   /** After the handle is closed. */
   closed () { this.#waiting.close() }
 
+  /** Whether nothing comes any more. */
+  get ended () { return this.#inbox.closed }
+
   /**
+   * The next message.
    * @param {(value: any) => any} wrap
+   * @returns {Promise<any> | undefined} `undefined`: it must be waited for
+   */
+  next (wrap) {
+    if (this.waits) return undefined
+    const value = this.#inbox.take()
+    return value === NOTHING ? undefined : this.#received(wrap(value))
+  }
+
+  /**
+   * What a call that waits does when there may be messages.
+   * @param {(value: any) => any} wrap
+   */
+  attempt (wrap) {
+    const value = this.#inbox.take()
+    return value === NOTHING ? undefined : { value: wrap(value) }
+  }
+
+  /**
+   * Waits.
+   * @param {() => any} attempt
    * @param {AbortSignal} [signal]
    * @param {(resolve: (value: any) => void) => void} [closed]
    * @returns {Promise<any>}
    */
-  #next (wrap, signal, closed) {
-    if (!this.waits) {
-      const value = this.#inbox.take()
-      if (value !== NOTHING) return this.#received(wrap(value))
-    }
-    return this.#waiting.add(() => {
-      const value = this.#inbox.take()
-      return value === NOTHING ? undefined : { value: wrap(value) }
-    }, signal, closed)
+  later (attempt, signal, closed) {
+    return this.#waiting.add(attempt, signal, closed)
+  }
+
+  /**
+   * Ends the waiting of a call.
+   * @param {() => any} attempt
+   * @param {any} value what it gives
+   */
+  withdraw (attempt, value) {
+    this.#waiting.withdraw(attempt, value)
   }
 
   /**
@@ -182,10 +207,11 @@ class Receiver {
     const count = lease(most)
     if (count < 0) throw callError(count, 'drain')
     if (count === 0) return 0
-    const { table, mark } = this.#inbox
+    const inbox = this.#inbox
+    const { table, mark } = inbox
     let seen = 0
     try {
-      while (seen < count) {
+      while (seen < count && !inbox.closed) {
         const row = ++seen * ROW
         mark[0] = seen
         if (table[row + 2] & PART) {
@@ -197,9 +223,9 @@ class Receiver {
       }
     } finally {
       place(view, 0, 0, -1)
-      this.#inbox.drained(seen)
+      inbox.drained(seen)
     }
-    return count
+    return seen
   }
 
   /** @type {(each: (view: ViewOf) => void, tag: number, index: number) => void} */
@@ -210,6 +236,11 @@ class Receiver {
     each(view)
     place(view, 0, 0, -1)
   }
+}
+
+/** @param {any} value */
+function same (value) {
+  return value
 }
 
 module.exports = { Receiver, NOTHING }

@@ -1,7 +1,8 @@
 'use strict'
 
+const { ERR_INVALID_ARG_TYPE } = require('../errors')
 const { validateNumber, validateObject } = require('../validate')
-const { Outbox } = require('./outbox')
+const { Outbox, afterSending } = require('./outbox')
 const { BURST, Waiting, signalOf } = require('./waiting')
 
 /** What a call gives that did not have to wait. */
@@ -53,17 +54,18 @@ class Sender {
    * @returns {Promise<void>}
    */
   sendMany (values, options) {
+    let first = 0
     try {
       const signal = signalOf(options)
-      const list = Array.isArray(values) ? values : [...values]
-      let first = this.waits ? 0 : this.#outbox.sendMany(list, 0)
+      const list = listOf(values)
+      if (!this.waits) first = this.#outbox.sendMany(list, 0)
       if (first === list.length) return this.#sent()
       return this.#waiting.add(() => {
         first = this.#outbox.sendMany(list, first)
         return first === list.length ? { value: undefined } : undefined
-      }, signal)
+      }, signal).catch(error => { throw afterSending(error, first) })
     } catch (error) {
-      return Promise.reject(error)
+      return Promise.reject(afterSending(error, first))
     }
   }
 
@@ -91,6 +93,17 @@ class Sender {
     this.#burst = 0
     return new Promise(resolve => setImmediate(resolve))
   }
+}
+
+/**
+ * @param {any} values
+ * @returns {any[]}
+ */
+function listOf (values) {
+  if (Array.isArray(values)) return values
+  // A string or a Buffer is one message, not one for each letter.
+  if (typeof values === 'object' && typeof values?.[Symbol.iterator] === 'function' && !ArrayBuffer.isView(values)) return [...values]
+  throw new ERR_INVALID_ARG_TYPE('values', ['Array', 'Iterable'], values)
 }
 
 /**

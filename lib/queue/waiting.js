@@ -84,6 +84,20 @@ class Waiting {
     return this.#waiters.length === 0
   }
 
+  /**
+   * Ends the waiting of one call.
+   * @param {() => any} attempt that call's
+   * @param {any} value what it gives
+   */
+  withdraw (attempt, value) {
+    const index = this.#waiters.findIndex(waiter => waiter.attempt === attempt)
+    if (index < 0) return
+    const [waiter] = this.#waiters.splice(index, 1)
+    this.#leave(waiter)
+    waiter.resolve(value)
+    this.#changed()
+  }
+
   /** The queue is closed: nobody waits any longer. */
   close () {
     const waiters = this.#waiters

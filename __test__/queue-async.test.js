@@ -1,0 +1,208 @@
+'use strict'
+
+/** What a program may do in the middle of something: leave a loop, abort, close, throw, or call again. */
+
+const { execFileSync } = require('node:child_process')
+const path = require('node:path')
+const { Readable } = require('node:stream')
+const { pipeline } = require('node:stream/promises')
+const { Queue } = require('..')
+
+const open = []
+const make = (...args) => {
+  const queue = new Queue(...args)
+  open.push(queue)
+  return queue
+}
+afterEach(() => open.splice(0).forEach(queue => queue.close()))
+
+const code = code => expect.objectContaining({ code })
+const pause = ms => new Promise(resolve => setTimeout(resolve, ms))
+
+describe('the iterator', () => {
+  test('leaves what comes after a break in the queue', async () => {
+    const queue = make()
+    await queue.sendMany([1, 2, 3])
+    for await (const value of queue) if (value === 2) break
+    expect(await queue.receive()).toBe(3)
+  })
+
+  test('return() ends a next() that waits, which takes no message then', async () => {
+    const queue = make()
+    const iterator = queue[Symbol.asyncIterator]()
+    const waiting = [iterator.next(), iterator.next()]
+    expect(await iterator.return('over')).toEqual({ value: 'over', done: true })
+    expect(await Promise.all(waiting)).toEqual(Array(2).fill({ value: undefined, done: true }))
+    await queue.send('kept')
+    expect(await iterator.next()).toEqual({ value: undefined, done: true })
+    expect(queue.tryReceive()).toBe('kept')
+  })
+
+  test('throw() ends it with that error', async () => {
+    const queue = make()
+    const iterator = queue[Symbol.asyncIterator]()
+    const waiting = iterator.next()
+    await expect(iterator.throw(new Error('enough'))).rejects.toThrow('enough')
+    expect(await waiting).toEqual({ value: undefined, done: true })
+  })
+
+  test('is an async iterator as others are', async () => {
+    const queue = make()
+    const iterator = queue[Symbol.asyncIterator]()
+    expect(iterator[Symbol.asyncIterator]()).toBe(iterator)
+    await iterator[Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]()
+    expect(await iterator.next()).toEqual({ value: undefined, done: true })
+  })
+
+  test('two loops share the messages', async () => {
+    const queue = make()
+    const found = []
+    const loop = async () => { for await (const value of queue) found.push(value) }
+    const loops = [loop(), loop()]
+    await queue.sendMany([1, 2, 3, 4, 5])
+    await pause(20)
+    queue.close()
+    await Promise.all(loops)
+    expect(found.sort()).toEqual([1, 2, 3, 4, 5])
+  })
+
+  test('feeds a stream', async () => {
+    const queue = make()
+    await queue.sendMany(['a', 'b', 'c'])
+    setTimeout(() => queue.close(), 50)
+    const found = []
+    await pipeline(Readable.from(queue), async source => { for await (const value of source) found.push(value) })
+    expect(found).toEqual(['a', 'b', 'c'])
+  })
+
+  test('a message that cannot be decoded is an error of that next(), not the end', async () => {
+    const decode = ([byte]) => {
+      if (byte === 0) throw new Error('unreadable')
+      return byte
+    }
+    const queue = make({ codec: { encode: value => Buffer.from([value]), decode } })
+    await queue.sendMany([1, 0, 2])
+    const iterator = queue[Symbol.asyncIterator]()
+    expect(await iterator.next()).toEqual({ value: 1, done: false })
+    await expect(iterator.next()).rejects.toThrow('unreadable')
+    expect(await iterator.next()).toEqual({ value: 2, done: false })
+  })
+})
+
+describe('sendMany that fails', () => {
+  const values = Array.from({ length: 40 }, () => Buffer.alloc(40))
+
+  test('says how many went when it is aborted', async () => {
+    const queue = make({ capacity: 1024 })
+    const stop = new AbortController()
+    const sending = queue.sendMany(values, { signal: stop.signal })
+    stop.abort(new Error('enough'))
+    const error = await sending.catch(error => error)
+    expect(error).toMatchObject({ name: 'AbortError', code: 'ABORT_ERR', cause: new Error('enough') })
+    expect(error.sent).toBe(queue.drain(() => {}))
+    expect(error.sent).toBeGreaterThan(0)
+  })
+
+  test('says how many went when the queue is closed', async () => {
+    const queue = make({ capacity: 1024 })
+    const sending = queue.sendMany(values)
+    const { sent } = queue.stats()
+    queue.close()
+    await expect(sending).rejects.toMatchObject({ code: 'ERR_QUEUE_CLOSED', sent })
+  })
+
+  test('sends what comes before a value that cannot be encoded, also if that has to wait', async () => {
+    const circle = {}
+    circle.circle = circle
+    const queue = make({ capacity: 1024 })
+    const sending = queue.sendMany([...values, circle, 'never']).catch(error => error)
+    const found = []
+    for (let i = 0; i < values.length; i++) found.push(await queue.receive())
+    expect(found).toEqual(values)
+    expect(await sending).toMatchObject({ name: 'TypeError', sent: values.length })
+    expect(queue.tryReceive()).toBeUndefined()
+  })
+
+  test('takes no string or Buffer for many messages', async () => {
+    const queue = make()
+    for (const wrong of ['text', Buffer.from('text'), 5, null, undefined, {}]) {
+      await expect(queue.sendMany(wrong)).rejects.toEqual(code('ERR_INVALID_ARG_TYPE'))
+    }
+    expect(queue.tryReceive()).toBeUndefined()
+  })
+})
+
+describe('calls within the callback of drain', () => {
+  test('take nothing twice', async () => {
+    const queue = make()
+    await queue.sendMany([1, 2, 3])
+    const seen = []
+    let later
+    const count = queue.drain(view => {
+      seen.push(view.value())
+      expect(queue.tryReceive()).toBeUndefined()
+      expect(queue.drain(() => seen.push('again'))).toBe(0)
+      expect(() => queue.receiveSync({ timeout: 0 })).toThrow(code('ERR_INVALID_STATE'))
+      later ??= queue.receive()
+    })
+    expect([count, seen]).toEqual([3, [1, 2, 3]])
+    await queue.send(4)
+    expect(await later).toBe(4)
+  })
+
+  test('receive() waits for what the callback leaves there', async () => {
+    const queue = make()
+    await queue.sendMany([1, 2, 3])
+    let later
+    expect(() => queue.drain(() => {
+      later = queue.receive()
+      throw new Error('stop')
+    })).toThrow('stop')
+    expect(await later).toBe(2)
+    expect(queue.tryReceive()).toBe(3)
+  })
+
+  test('may send', async () => {
+    const queue = make()
+    await queue.sendMany([3, 1])
+    const seen = []
+    queue.drain(view => {
+      const value = view.value()
+      seen.push(value)
+      if (value > 0) queue.trySend(value - 1)
+    })
+    expect(seen).toEqual([3, 1, 2, 0, 1, 0])
+  })
+
+  test('may close the queue: the others get the rest', async () => {
+    const one = make()
+    const two = make(one.ticket)
+    await two.sendMany([1, 2, 3])
+    expect(one.drain(() => one.close())).toBe(1)
+    expect(await two.receiveMany()).toEqual([2, 3])
+  })
+})
+
+test('a listener that throws stops neither the process that catches that nor the messages after it', () => {
+  const program = `
+    const { Queue } = require(${JSON.stringify(path.join(__dirname, '..'))})
+    const queue = new Queue()
+    const found = []
+    process.on('uncaughtException', error => found.push(error.message))
+    queue.on('message', value => {
+      found.push(value)
+      if (value < 3) throw new Error('of the listener')
+      console.log(JSON.stringify(found))
+      queue.close()
+    })
+    queue.sendMany([1, 2]).then(() => setTimeout(() => queue.send(3), 20))`
+  const found = JSON.parse(execFileSync(process.execPath, ['-e', program], { encoding: 'utf8', timeout: 20_000 }))
+  expect(found).toEqual([1, 'of the listener', 2, 'of the listener', 3])
+})
+
+test('a queue is disposed of by both kinds of using', async () => {
+  const [one, two] = [make(), make()]
+  one[Symbol.dispose ?? Symbol.for('Symbol.dispose')]()
+  await two[Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]()
+  expect([one.closed, two.closed]).toEqual([true, true])
+})
