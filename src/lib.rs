@@ -26,3 +26,9 @@ pub mod zmtp;
 // Not under `cargo test`: there the exports are not registered, so clippy would call each of them dead code.
 #[cfg(all(feature = "node", not(test)))]
 mod node;
+
+/// The programs in the guides, so that they compile.
+#[cfg(all(doctest, unix))]
+#[doc = include_str!("../docs/queue.md")]
+#[doc = include_str!("../docs/shared.md")]
+mod guides {}
