@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
-use super::aux::{self, Aux};
+use super::beside::{self, Aux};
 use super::sys_unix as sys;
 
 /// A seat's own bell. Its file goes with it.
@@ -37,7 +37,7 @@ impl AsFd for Bell {
 
 impl Drop for Bell {
     fn drop(&mut self) {
-        aux::remove(&self.path);
+        beside::remove(&self.path);
     }
 }
 

@@ -15,8 +15,8 @@ pub(crate) use recover::settle_reading;
 pub(crate) use wake::{Sleeper, block};
 
 use super::JoinError;
-use super::aux::{self, Aux};
 use super::bell::{Bell, Bells};
+use super::beside::{self, Aux};
 use super::layout::{self, Flags, Shared};
 use super::record::SLOT;
 use super::restore::{Restored, restore};
@@ -101,7 +101,7 @@ impl Member {
         };
         let member = Self::sit_down(segment, restored.take())?;
         if created {
-            aux::sweep_now_and_then(&member.aux);
+            beside::sweep_now_and_then(&member.aux);
         }
         Ok((member, created))
     }

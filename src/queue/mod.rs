@@ -20,9 +20,9 @@ mod state;
 mod waiters;
 
 #[cfg(not(interproc_loom))]
-mod aux;
-#[cfg(not(interproc_loom))]
 mod bell;
+#[cfg(not(interproc_loom))]
+mod beside;
 #[cfg(not(interproc_loom))]
 mod body;
 #[cfg(not(interproc_loom))]

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::aux::{self, Aux};
+use super::beside::{self, Aux};
 
 /// In a message's tag: the body is elsewhere, this one names it.
 pub const PART: u8 = 0x80;
@@ -49,7 +49,7 @@ impl Name {
 
     /// Removes the part's file.
     pub(crate) fn remove(self, aux: &Aux) {
-        aux::remove(&aux.path(&self.file()));
+        beside::remove(&aux.path(&self.file()));
     }
 }
 
@@ -76,9 +76,9 @@ pub(crate) fn create(aux: &Aux, seat: u16, body: &[u8]) -> io::Result<Name> {
         };
         crash_point!("part created");
         // In a queue that survives a power cut, the body must before its record does.
-        let written = file.write_all(body).and_then(|()| if aux.stays() { aux::sync(&file, &path) } else { Ok(()) });
+        let written = file.write_all(body).and_then(|()| if aux.stays() { beside::sync(&file, &path) } else { Ok(()) });
         if let Err(error) = written {
-            aux::remove(&path);
+            beside::remove(&path);
             return Err(error);
         }
         return Ok(name);

@@ -18,7 +18,7 @@ use super::layout::Flags;
 use super::member::{Member, New, Sleeper, Stats, settle_reading};
 use super::record::Head;
 use super::ring::Record;
-use super::{JoinError, Restored, aux::Aux, part};
+use super::{JoinError, Restored, beside::Aux, part};
 use crate::shm::{Kind, Place, Segment};
 
 /// One handle of a work queue. Others may be in this process or in others; a handle itself is for one thread at a time.
