@@ -121,5 +121,6 @@ pub(crate) fn sync(file: &File, path: &Path) -> io::Result<()> {
 
 /// Another process may have been faster.
 pub(crate) fn remove(path: &Path) {
+    crate::sync::step();
     let _ = std::fs::remove_file(path);
 }

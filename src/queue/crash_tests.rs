@@ -88,7 +88,7 @@ fn a_recovery_that_is_killed_too_is_taken_up() {
 
 /// What a child said before it died: what it saw, acknowledged, and what its sends returned for.
 #[derive(Default)]
-struct Said {
+pub(super) struct Said {
     seen: Vec<String>,
     /// Killed between the queue's knowledge of it and ours: either is right.
     acknowledging: Vec<String>,
@@ -115,7 +115,7 @@ fn killed_recovery(first: &str, point: &str, ack: bool) -> bool {
     died
 }
 
-fn queue_with_messages(place: &Place, ack: bool) -> Work {
+pub(super) fn queue_with_messages(place: &Place, ack: bool) -> Work {
     let flags = Flags { ack, ..Flags::default() };
     let (mut parent, _) = Work::join(place, Some(New { capacity: 1 << 14, persistent: false, flags })).unwrap();
     for number in 0..3 {
@@ -126,7 +126,7 @@ fn queue_with_messages(place: &Place, ack: bool) -> Work {
 }
 
 /// What is left in the queue and what the child said make up everything, once each.
-fn check(parent: &mut Work, said: &Said, ack: bool, what: &str) {
+pub(super) fn check(parent: &mut Work, said: &Said, ack: bool, what: &str) {
     parent.look_around();
     assert_eq!(parent.send(0, b"after").unwrap(), Sent::Yes, "{what}: the queue does not go on");
     let mut found = BTreeMap::<String, u32>::new();
@@ -184,6 +184,11 @@ fn run(role: &str, place: &Place, crash: &str) -> (Said, bool) {
     let status = child.wait().unwrap();
     let died = std::os::unix::process::ExitStatusExt::signal(&status) == Some(libc::SIGKILL);
     assert!(died || status.success(), "{crash}: {text}");
+    (said_by(&text), died)
+}
+
+/// What a child told of itself.
+pub(super) fn said_by(text: &str) -> Said {
     let mut said = Said::default();
     for line in text.lines() {
         match line.split_once(' ') {
@@ -194,7 +199,7 @@ fn run(role: &str, place: &Place, crash: &str) -> (Said, bool) {
             _ => {}
         }
     }
-    (said, died)
+    said
 }
 
 fn say(word: &str, what: &str) {
@@ -212,6 +217,11 @@ fn child() {
         work.look_around();
         return;
     }
+    self::work(work);
+}
+
+/// What a child does: each of the protocols, once.
+pub(super) fn work(mut work: Work) {
     for number in 0..3 {
         assert_eq!(work.send(0, format!("c{number}").as_bytes()).unwrap(), Sent::Yes);
         say("sent", &format!("c{number}"));
@@ -225,6 +235,7 @@ fn child() {
     assert_eq!(work.send_any(0, &[7; LARGE]).unwrap(), Sent::Yes);
     say("sent", "large");
     receive(&mut work, 4, 2);
+    drop(work);
 }
 
 /// Leases, has the first `seen` messages, acknowledges all of them but the first, and ends the lease.

@@ -8,14 +8,14 @@
 //! ```
 
 use std::mem::MaybeUninit;
-use std::sync::atomic::AtomicU32;
 
 use super::record::{SLOT, START};
 use super::ring::{Corrupt, Ring};
 use super::state::{SEATS, Shape};
 use super::waiters::{WORDS, Waiters};
 use crate::shm::{Participant, Region};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::counted::{self, AtomicU32, AtomicU64};
+use crate::sync::{Ordering, step};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"ipqueue1");
 
@@ -148,12 +148,13 @@ impl<'a> Shared<'a> {
 
     /// Writes into a record, `offset` bytes from its begin.
     pub(crate) fn write(&self, position: u64, offset: usize, bytes: &[u8]) -> Result<(), Corrupt> {
+        step();
         self.region.copy_in(self.address(position) + offset, bytes).ok_or(Corrupt)
     }
 
     /// Writes a record's `start` and `base` at once: who dies here has written both or none.
     pub(crate) fn write_start(&self, position: u64, start: u32, base: u32) -> Result<(), Corrupt> {
-        let word = self.region.atomic_u64(self.address(position) + START).ok_or(Corrupt)?;
+        let word = word(self.region, self.address(position) + START)?;
         word.store(u64::from_le(u64::from(start) | u64::from(base) << 32), Ordering::Relaxed);
         Ok(())
     }
@@ -191,7 +192,7 @@ impl<'a> Shared<'a> {
 }
 
 fn word(region: Region<'_>, at: usize) -> Result<&AtomicU64, Corrupt> {
-    region.atomic_u64(at).ok_or(Corrupt)
+    region.atomic_u64(at).map(counted::word).ok_or(Corrupt)
 }
 
 fn words(region: Region<'_>, at: usize, count: usize) -> Result<&[AtomicU64], Corrupt> {

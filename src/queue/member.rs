@@ -192,7 +192,7 @@ impl std::fmt::Debug for Member {
 }
 
 /// Only the seat's owner writes it.
-pub(crate) fn add(counter: &std::sync::atomic::AtomicU64, count: u32) {
+pub(crate) fn add(counter: &crate::sync::counted::AtomicU64, count: u32) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(u64::from(count)), Ordering::Relaxed);
 }
 

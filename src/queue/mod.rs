@@ -94,4 +94,6 @@ mod queue_tests;
 #[cfg(all(test, not(interproc_loom)))]
 mod restore_tests;
 #[cfg(all(test, not(interproc_loom)))]
+mod step_tests;
+#[cfg(all(test, not(interproc_loom)))]
 mod tests;

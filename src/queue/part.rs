@@ -64,6 +64,7 @@ pub(crate) fn create(aux: &Aux, seat: u16, body: &[u8]) -> io::Result<Name> {
         let clock = (u64::from(since.subsec_nanos()) << 32) | (since.as_secs() & 0xffff_ffff);
         let name = Name { number: clock.wrapping_add(count).rotate_left(16) ^ u64::from(seat), length };
         let path = aux.path(&name.file());
+        crate::sync::step();
         let open = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -75,6 +76,7 @@ pub(crate) fn create(aux: &Aux, seat: u16, body: &[u8]) -> io::Result<Name> {
             opened => opened?,
         };
         crash_point!("part created");
+        crate::sync::step();
         // In a queue that survives a power cut, the body must before its record does.
         let written = file.write_all(body).and_then(|()| if aux.stays() { beside::sync(&file, &path) } else { Ok(()) });
         if let Err(error) = written {

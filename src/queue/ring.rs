@@ -10,7 +10,8 @@
 //! hostile process: what cannot be is [`Corrupt`], every loop has a bound.
 
 use super::state::{Shape, State, Status, advance, distance, is_behind, pack_free, unpack_free};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::Ordering;
+use crate::sync::counted::AtomicU64;
 
 /// The shared words contradict themselves: something else wrote there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

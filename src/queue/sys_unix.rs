@@ -13,6 +13,7 @@ pub(super) fn create_bell(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    crate::sync::step();
     make_fifo(path)?;
     open_bell(path)
 }

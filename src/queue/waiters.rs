@@ -4,7 +4,8 @@
 //! looks at the bits. A killed publisher or sleeper may still lose one, therefore nobody sleeps without a bound.
 
 use super::state::SEATS;
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::counted::AtomicU64;
+use crate::sync::{Ordering, fence};
 
 /// Words of a set.
 pub(crate) const WORDS: usize = SEATS / 64;

@@ -4,11 +4,12 @@
 use std::fs::File;
 use std::io;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::header::{JOINS_OFFSET, TABLE_OFFSET};
 use super::sys_unix as sys;
+use crate::sync::Ordering;
+use crate::sync::counted::{AtomicU32, AtomicU64};
 
 /// Processes that may use one segment at the same time.
 pub const MAX_PARTICIPANTS: u32 = 256;

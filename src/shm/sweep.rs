@@ -207,6 +207,7 @@ fn unlink_same(file: &File, path: &Path) -> io::Result<bool> {
         Err(error) => return Err(error),
     };
     if same {
+        crate::sync::step();
         std::fs::remove_file(path)?;
     }
     Ok(same)

@@ -10,6 +10,8 @@ use std::ptr::NonNull;
 use rustix::fs::{AtFlags, CWD, FallocateFlags, FlockOperation};
 use rustix::mm::{MapFlags, ProtFlags};
 
+use crate::sync::step;
+
 /// Where named segments are. Linux: where `shm_open` puts them. Elsewhere `shm_open` knows neither locks nor listing, so a
 /// private folder of plain files serves.
 pub(super) fn segment_dir() -> io::Result<PathBuf> {
@@ -88,6 +90,7 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 
 /// Creates a file that only this user may open. Fails if the path exists.
 pub(super) fn create_new(path: &Path) -> io::Result<File> {
+    step();
     OpenOptions::new()
         .read(true)
         .write(true)
@@ -99,6 +102,7 @@ pub(super) fn create_new(path: &Path) -> io::Result<File> {
 
 /// Gives `from` the name `to`, unless that is taken (`AlreadyExists`).
 pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    step();
     #[cfg(any(target_os = "linux", target_vendor = "apple"))]
     match rustix::fs::renameat_with(CWD, from, CWD, to, rustix::fs::RenameFlags::NOREPLACE) {
         // A file system that cannot: two names for a moment then; who is killed between leaves a draft for the sweep.
@@ -117,6 +121,7 @@ pub(super) fn free_space(path: &Path) -> io::Result<Option<u64>> {
 
 /// Makes the file `len` bytes long with every page backed, so that touching one later cannot fail (SIGBUS).
 pub(super) fn reserve(file: &File, len: u64) -> io::Result<()> {
+    step();
     // In steps: an interrupted call starts its step anew, not the whole of it.
     const STEP: u64 = 256 << 20;
     let mut done = 0;
@@ -137,6 +142,7 @@ pub(super) fn reserve(file: &File, len: u64) -> io::Result<()> {
 
 /// Takes the shared or exclusive lock of the whole file, or says `false` if another has it. Replaces the one held.
 pub(super) fn flock(file: &File, exclusive: bool) -> io::Result<bool> {
+    step();
     let operation =
         if exclusive { FlockOperation::NonBlockingLockExclusive } else { FlockOperation::NonBlockingLockShared };
     match rustix::fs::flock(file, operation) {
@@ -148,17 +154,20 @@ pub(super) fn flock(file: &File, exclusive: bool) -> io::Result<bool> {
 
 /// Drops the lock of the whole file.
 pub(super) fn release(file: &File) -> io::Result<()> {
+    step();
     Ok(rustix::fs::flock(file, FlockOperation::NonBlockingUnlock)?)
 }
 
 /// Takes the lock of one byte for this open file, or says `false` if another open file has it. The kernel drops it when the
 /// last descriptor of this open file goes, so also by `kill -9` (open file description lock, fcntl(2)).
 pub(super) fn lock_byte(file: &File, offset: u64) -> io::Result<bool> {
+    step();
     set_byte_lock(file, offset, libc::F_WRLCK)
 }
 
 /// Drops the lock of one byte.
 pub(super) fn unlock_byte(file: &File, offset: u64) -> io::Result<()> {
+    step();
     set_byte_lock(file, offset, libc::F_UNLCK).map(drop)
 }
 

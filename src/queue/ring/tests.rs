@@ -5,7 +5,8 @@ mod models {
     use crate::queue::ring::{Claim, Ring};
     use crate::queue::state::{Shape, Status, pack_free};
     use crate::queue::waiters::Waiters;
-    use crate::sync::{AtomicU64, Ordering};
+    use crate::sync::Ordering;
+    use crate::sync::counted::AtomicU64;
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;
     use loom::thread;
@@ -232,7 +233,7 @@ mod histories {
 
     use crate::queue::ring::{Claim, Ring};
     use crate::queue::state::{POSITION_MASK, Shape, Status, distance, pack_free};
-    use crate::sync::AtomicU64;
+    use crate::sync::counted::AtomicU64;
     use proptest::prelude::*;
 
     #[derive(Clone, Debug)]

@@ -20,6 +20,23 @@ impl Work {
         if std::mem::take(&mut self.damaged) {
             return Err(Corrupt);
         }
+        let mut count = 0;
+        let taken = self.take_records(most, bytes, &mut count);
+        if count > 0 {
+            // What was met behind them is told next time.
+            self.damaged |= taken.is_err();
+            return Ok(count);
+        }
+        taken?;
+        if std::mem::take(&mut self.damaged) {
+            return Err(Corrupt);
+        }
+        self.reclaim()?;
+        self.member.wake_senders(true);
+        Ok(0)
+    }
+
+    fn take_records(&mut self, most: u32, bytes: usize, count: &mut u32) -> Result<(), Corrupt> {
         let ring = self.member.shared.ring;
         // Before the first claim: a mark of the past must not count for it.
         self.member.own().mark.store(0, Ordering::Release);
@@ -28,9 +45,9 @@ impl Work {
         if returned != self.heeded {
             (self.heeded, self.cursor) = (returned, ring.free());
         }
-        let (mut position, mut passing, mut count, mut room) = (self.cursor, true, 0, bytes);
+        let (mut position, mut passing, mut room) = (self.cursor, true, bytes);
         self.passed.clear();
-        while count < most {
+        while *count < most {
             let Some(record) = ring.at(position)? else {
                 let free = ring.free();
                 if !is_behind(position, free) {
@@ -43,7 +60,7 @@ impl Work {
             let size = record.state.slots as usize * record::SLOT;
             match record.state.status {
                 Status::Ready | Status::Again => {
-                    if count > 0 && size > room {
+                    if *count > 0 && size > room {
                         break;
                     }
                     if let Some(earlier) = self.passed_by_now(record.state.owner)? {
@@ -52,7 +69,7 @@ impl Work {
                     }
                     let Some(ours) = ring.settle(record, self.member.seat, Status::Reading) else { continue };
                     crash_point!("leased");
-                    count += self.hold(ours, record.state.status == Status::Again, count)?;
+                    *count += self.hold(ours, record.state.status == Status::Again, *count)?;
                     room = room.saturating_sub(size);
                 }
                 Status::Writing => {
@@ -66,15 +83,7 @@ impl Work {
                 self.cursor = position;
             }
         }
-        if count > 0 {
-            return Ok(count);
-        }
-        if std::mem::take(&mut self.damaged) {
-            return Err(Corrupt);
-        }
-        self.reclaim()?;
-        self.member.wake_senders(true);
-        Ok(0)
+        Ok(())
     }
 
     /// Leases, and waits while there is nothing, at most until `deadline`. For `spin` without sleeping.
