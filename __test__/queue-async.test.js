@@ -200,6 +200,33 @@ test('a listener that throws stops neither the process that catches that nor the
   expect(found).toEqual([1, 'of the listener', 2, 'of the listener', 3])
 })
 
+test('a queue that is forgotten is collected, unless something waits for it', () => {
+  const program = `
+    const { Queue } = require(${JSON.stringify(path.join(__dirname, '..'))})
+    let collected = 0
+    const registry = new FinalizationRegistry(() => collected++)
+    const tickets = []
+    function forget (waits) {
+      const queue = new Queue({ capacity: 512 })
+      registry.register(queue)
+      tickets.push(queue.ticket)
+      queue.trySend('kept')
+      queue.tryReceive()
+      queue.drain(() => {})
+      if (waits) queue.receive().then(value => console.log(value, collected))
+    }
+    for (let i = 0; i < 10; i++) forget(i === 0)
+    const until = Date.now() + 10_000
+    setTimeout(function look () {
+      gc()
+      if (collected < 9 && Date.now() < until) return setTimeout(look, 10)
+      const sender = new Queue(tickets[0], { create: false })
+      sender.send('arrived').then(() => sender.close())
+    })`
+  const said = execFileSync(process.execPath, ['--expose-gc', '-e', program], { encoding: 'utf8', timeout: 20_000 })
+  expect(said).toBe('arrived 9\n')
+})
+
 test('a queue is disposed of by both kinds of using', async () => {
   const [one, two] = [make(), make()]
   one[Symbol.dispose ?? Symbol.for('Symbol.dispose')]()

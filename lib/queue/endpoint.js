@@ -111,6 +111,17 @@ class Endpoint extends EventEmitter {
   }
 
   /**
+   * What native code calls and keeps: it must not keep the endpoint, which would never be collected. Not made in a constructor,
+   * where it would share the scope of the functions that use `this`, and keep that.
+   * @protected
+   * @param {Endpoint} endpoint
+   */
+  static waker (endpoint) {
+    const weak = new WeakRef(endpoint)
+    return () => weak.deref()?.serve()
+  }
+
+  /**
    * Something may have come that is waited for.
    * @protected
    */

@@ -25,8 +25,7 @@ class Queue extends Endpoint {
    */
   constructor (name, options) {
     super()
-    const self = new WeakRef(this)
-    const { handle, codec, path } = open('openQueue', name, options, () => self.deref()?.serve())
+    const { handle, codec, path } = open('openQueue', name, options, Endpoint.waker(this))
     this.#handle = handle
     this.#sender = new Sender(handle, codec, () => this.update())
     this.#receiver = new Receiver(handle, codec, () => this.update())
