@@ -10,7 +10,7 @@ const os = require('node:os')
 const path = require('node:path')
 const { SharedBuffer, cleanup, list, remove } = require('../lib/shared')
 const { segmentError } = require('../lib/shared/errors')
-const { randomName, run, segmentsNamed } = require('./fixtures/shared-support')
+const { ownShm, randomName, run, runInShm, segmentsNamed } = require('./fixtures/shared-support')
 
 afterAll(() => expect(segmentsNamed()).toEqual([]))
 
@@ -56,22 +56,11 @@ describe('no room', () => {
     expect(status).toBe(0)
   })
 
-  // A small file system of its own, where the machine lets us make one: as root, or in a user namespace.
-  const small = (size, flags) => ['unshare', ...flags, 'sh', '-c', `mount -t tmpfs -o size=${size} tmpfs /dev/shm && exec "$@"`, 'sh']
-  const tryMount = flags => {
-    const [command, ...args] = small('1m', flags)
-    return process.platform === 'linux' && spawnSync(command, [...args, 'true']).status === 0
-  }
-  const flags = [['-m'], ['-r', '-m']].find(tryMount)
-  const runInSmallShm = (size, code) => {
-    const [command, ...prefix] = small(size, flags)
-    return run(code, { command, prefix: [...prefix, process.execPath] })
-  }
-  const inSmallShm = flags === undefined ? test.skip : test
+  const inSmallShm = ownShm ? test : test.skip
 
   // 64 MB is what Docker gives. The control pages are part of what is taken.
   inSmallShm.each([['1m', 100_000, 8], ['64m', 8_000_000, 8]])('a /dev/shm of %s: fills up, refuses the next, never ends in SIGBUS', async (size, each, count) => {
-    const { stdout, stderr, status } = await runInSmallShm(size, `
+    const { stdout, stderr, status } = await runInShm(size, `
       const all = []
       let error
       try { for (;;) all.push(SharedBuffer.alloc(${each})) } catch (thrown) { error = thrown }
@@ -86,7 +75,7 @@ describe('no room', () => {
   })
 
   inSmallShm('queues, maps and locks say so too', async () => {
-    const { stdout, stderr, status } = await runInSmallShm('1m', `
+    const { stdout, stderr, status } = await runInShm('1m', `
       const { Queue, SharedMap, SharedCounter, locks } = require(${JSON.stringify(path.join(__dirname, '../lib'))})
       const filler = SharedBuffer.alloc(900_000)
       const attempts = {
@@ -105,7 +94,7 @@ describe('no room', () => {
   })
 
   inSmallShm('what a killed process left gives way when room is short', async () => {
-    const { stdout, stderr } = await runInSmallShm('1m', `
+    const { stdout, stderr } = await runInShm('1m', `
       const { spawnSync } = require('node:child_process')
       SharedBuffer.alloc(1).close()
       const lib = ${JSON.stringify(require.resolve('../lib/shared'))}

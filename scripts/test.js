@@ -108,10 +108,11 @@ function jest () {
 }
 
 /**
- * What is still there after a while: a program that was killed last, maybe another's, has its remains swept by the next one.
+ * What is still there after a while: a program that was killed last, maybe another's, has its remains swept by the next one, or by this.
  * @param {() => string[]} leftovers
  */
 async function settled (leftovers) {
+  await run('Sweeping', process.execPath, [path.join(root, 'bin', 'interproc.js'), 'cleanup'])
   for (let tries = 0; tries < 50 && leftovers().length > 0; tries++) await new Promise(resolve => setTimeout(resolve, 100))
   return leftovers()
 }

@@ -29,7 +29,9 @@ function run (args) {
  */
 function attempt (name, force) {
   try {
-    return remove(name, { force }) ? undefined : `'${name}' is in use (interproc ls shows by whom; --force removes it all the same)`
+    if (remove(name, { force })) return undefined
+    if (force) return `'${name}' is in use: those who have locks would not exclude those who come later. It goes with the last of them`
+    return `'${name}' is in use (interproc ls shows by whom; --force removes it all the same)`
   } catch (error) {
     return /** @type {Error} */ (error).message
   }

@@ -13,7 +13,7 @@ const answers = { WAITING: 0, HELD: 1, HELD_AFTER_DEATH: 2, STOLEN: 3, NOTIFIED:
 const modes = { exclusive: 1, shared: 2, permits: 3, wait: 4 }
 const flags = { ifAvailable: 1, steal: 2 }
 
-const { EAGAIN, ENOSPC, EINVAL } = require('node:os').constants.errno
+const { EAGAIN, EBUSY, ENOSPC, EINVAL } = require('node:os').constants.errno
 
 /** @typedef {(answer: number) => void} Listener */
 
@@ -53,4 +53,4 @@ function forget (request) {
   listeners.delete(request)
 }
 
-module.exports = { agent, listen, forget, answers, modes, flags, EAGAIN, ENOSPC, EINVAL }
+module.exports = { agent, listen, forget, answers, modes, flags, EAGAIN, EBUSY, ENOSPC, EINVAL }

@@ -6,9 +6,9 @@
  */
 
 const { isSharedArrayBuffer, isInt32Array, isBigInt64Array } = require('node:util').types
-const { ERR_INVALID_ARG_TYPE, ERR_INVALID_STATE, ERR_OUT_OF_RANGE } = require('../errors')
+const { ERR_INVALID_ARG_TYPE, ERR_INVALID_STATE, ERR_OUT_OF_RANGE, uvException } = require('../errors')
 const { isShared, memoryOf } = require('../shared/memory')
-const { agent, listen, forget, answers, EAGAIN, ENOSPC } = require('./agent')
+const { agent, listen, forget, answers, EAGAIN, EBUSY, ENOSPC } = require('./agent')
 
 module.exports = { wait, waitAsync, notify }
 
@@ -93,6 +93,9 @@ function notify (words, index, count = Infinity) {
   // As Atomics: what is no number is 0.
   const limit = Math.min(Math.max(Math.trunc(Number(count)) || 0, 0), MAX_COUNT)
   const answer = agent().notify(segment, offset, limit)
+  if (answer === -EBUSY) {
+    throw uvException({ errno: answer, syscall: 'notify', message: 'another process was stopped while it changed the table of locks' })
+  }
   if (answer < 0) throw refused(answer)
   return answer
 }

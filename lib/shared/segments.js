@@ -29,7 +29,8 @@ function cleanup () {
 /**
  * Removes one segment, also a persistent one.
  * @param {string} place name or ticket
- * @param {{ force?: boolean }} [options] `force`: although it is in use; its users keep the memory
+ * @param {{ force?: boolean }} [options] `force`: although it is in use; its users keep the memory. Not the table of locks: its users would
+ *   not exclude those who come later
  * @returns {boolean} `false` if it is in use
  */
 function remove (place, options = {}) {

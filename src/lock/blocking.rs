@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::table::{Answer, Id, Table};
+use super::outcome::{Answer, Id};
+use super::table::Table;
 use crate::shm::futex;
 
 /// How long to sleep before looking after those before: one of them may have been killed.

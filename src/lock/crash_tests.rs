@@ -112,13 +112,13 @@ const SCENES: &[Scene] = &[
         prepare: |_| Vec::new(),
         run: |table, _| {
             let own = held(table.wait(b"word", 0, None, &|| true));
-            table.notify(b"word", 1);
-            table.notify(b"word", 5);
+            table.notify(b"word", 1, None);
+            table.notify(b"word", 5, None);
             table.end(own, None);
             table.wait(b"word", 0, None, &|| false);
         },
         after: |table, _| {
-            table.notify(b"word", 9);
+            table.notify(b"word", 9, None);
         },
     },
     Scene {

@@ -11,27 +11,45 @@
 mod mutex;
 
 #[cfg(not(interproc_loom))]
+mod abandoned;
+#[cfg(not(interproc_loom))]
 mod agent;
 #[cfg(not(interproc_loom))]
 mod bell;
 #[cfg(not(interproc_loom))]
 mod blocking;
 #[cfg(not(interproc_loom))]
+mod chains;
+#[cfg(not(interproc_loom))]
+mod follow;
+#[cfg(not(interproc_loom))]
+mod grant;
+#[cfg(not(interproc_loom))]
+mod list;
+#[cfg(not(interproc_loom))]
 mod named;
+#[cfg(not(interproc_loom))]
+mod outcome;
 #[cfg(not(interproc_loom))]
 mod record;
 #[cfg(not(interproc_loom))]
 mod shard;
 #[cfg(not(interproc_loom))]
 mod table;
+#[cfg(not(interproc_loom))]
+mod word;
 
 #[cfg(not(interproc_loom))]
-pub use agent::{Agent, Event, What, Word};
+pub use agent::{Agent, Event, What};
 #[cfg(not(interproc_loom))]
 pub use bell::{Bell, watch};
+#[cfg(not(interproc_loom))]
+pub use list::Entry;
 pub(crate) use mutex::{Got, Mutex, World};
 #[cfg(not(interproc_loom))]
 pub use named::{Lock, LockError, LockMode, Permit, Semaphore, Waited, notify, wait, wait64};
+#[cfg(not(interproc_loom))]
+pub use outcome::{Answer, Id, Outcome, Patience};
 #[cfg(not(interproc_loom))]
 pub use record::{MAX_KEY_LEN, Mode};
 #[cfg(not(interproc_loom))]
@@ -39,9 +57,13 @@ pub(crate) use record::{owner_of, owner_word};
 #[cfg(not(interproc_loom))]
 pub use shard::Ask;
 #[cfg(not(interproc_loom))]
-pub use table::{Answer, Entry, Id, Outcome, Table};
+pub use table::Table;
+#[cfg(not(interproc_loom))]
+pub use word::Word;
 
 #[cfg(all(test, not(interproc_loom)))]
 mod crash_tests;
+#[cfg(all(test, not(interproc_loom)))]
+mod kept_tests;
 #[cfg(all(test, not(interproc_loom)))]
 mod tests;

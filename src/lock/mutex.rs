@@ -49,7 +49,8 @@ pub(crate) enum Got {
 }
 
 impl Mutex {
-    /// Takes the mutex for `me` (not 0). `None`: a living owner did not leave until `deadline`.
+    /// Takes the mutex for `me` (not 0). `None`: a living owner did not leave until `deadline`;
+    /// one that has passed already is time for some tries, without sleep.
     pub(crate) fn lock(&self, me: u64, world: &impl World, deadline: Option<Instant>) -> Option<Got> {
         for _ in 0..SPINS {
             if self.take(0, me) {
@@ -69,12 +70,16 @@ impl Mutex {
                 }
                 continue;
             }
-            world.sleep(&self.releases, seen, SLICE);
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let late = left == Some(Duration::ZERO);
+            if !late {
+                world.sleep(&self.releases, seen, left.map_or(SLICE, |left| left.min(SLICE)));
+            }
             let now = self.owner.load(Ordering::Relaxed);
             if now == owner && !world.is_alive(owner) && self.take(owner, me) {
                 return Some(Got::Dead);
             }
-            if now != 0 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if now != 0 && late {
                 return None;
             }
         }

@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::agent::Word;
+use super::outcome::{Answer, Id, Outcome};
 use super::record::{MAX_KEY_LEN, Mode};
 use super::shard::Ask;
-use super::table::{Answer, Id, Outcome, Table};
+use super::table::Table;
+use super::word::Word;
 use crate::shm::{OpenError, SharedBuffer};
 
 /// As in `agent`.
@@ -268,7 +269,7 @@ pub fn wait64(
 /// As [`wait`].
 pub fn notify(buffer: &SharedBuffer, offset: usize, count: u32) -> Result<u32, LockError> {
     buffer.atomic_u32(offset).ok_or(LockError::NoWord)?;
-    Ok(Table::shared()?.notify(&word(buffer, offset, 0, false).key(), count))
+    Ok(Table::shared()?.notify(&word(buffer, offset, 0, false).key(), count, None).unwrap_or(0))
 }
 
 fn word(buffer: &SharedBuffer, offset: usize, expected: u64, wide: bool) -> Word {

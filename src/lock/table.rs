@@ -1,15 +1,20 @@
 //! The table of all requests of a user, as one process sees it.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::abandoned::{Abandoned, remembers};
 use super::bell::Bell;
 use super::mutex::World;
+use super::outcome::{Answer, Id, Outcome, Patience};
 use super::record::{Key, Mode, Record, SHARDS, State, Words, owner_of, owner_word};
 use super::shard::{Ask, Entered, Locked};
-use crate::shm::{Create, CreateError, Kind, Name, Open, OpenError, Place, Segment, futex};
+use crate::shm::{Create, CreateError, Kind, Name, Open, OpenError, Place, Region, Segment, futex};
+
+/// How long an event loop waits for a part of the table that another process changes just now, the first time.
+pub(super) const BRIEF: Duration = Duration::from_millis(20);
 
 /// The segment of the user's locks.
 const NAME: &str = "interproc locks";
@@ -19,98 +24,29 @@ const NAME: &str = "interproc locks";
 pub struct Table {
     segment: Arc<Segment>,
     me: u64,
-}
-
-/// Names a request of this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Id {
-    pub(super) shard: u32,
-    pub(super) index: u32,
-    ticket: u64,
-}
-
-/// What became of a request when it was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The caller has it.
-    Held {
-        /// Its name, for releasing.
-        id: Id,
-        /// Someone died who had it before.
-        after_death: bool,
-    },
-    /// Others have it, or asked before.
-    Waiting {
-        /// Its name, for waiting and cancelling.
-        id: Id,
-        /// Process ids of those before.
-        ahead: Vec<u32>,
-    },
-    /// Others have it, and the caller did not want to wait.
-    Unavailable,
-    /// The word was not what the caller thought: only of [`Table::wait`].
-    NotEqual,
-    /// No room for another request.
-    Full,
-    /// Others think that the semaphore has so many permits.
-    LimitDiffers(u32),
-    /// The table was locked by a process that did not go on until the time given: stopped in the middle.
-    Busy,
-}
-
-/// What a request is at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It waits.
-    Waiting,
-    /// The caller has it.
-    Held {
-        /// Someone died who had it before.
-        after_death: bool,
-    },
-    /// Another took it away.
-    Stolen,
-    /// The wait was notified.
-    Notified,
-    /// No such request: released, or damaged by whoever scribbles on shared memory.
-    Gone,
-}
-
-/// A request as lists show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The name, in UTF-8 as a rule.
-    pub key: Vec<u8>,
-    /// What is asked for.
-    pub mode: Mode,
-    /// Held, or waited for.
-    pub held: bool,
-    /// Process id, in its own PID namespace.
-    pub pid: u32,
-    /// Which thread of it; 0: a blocked one.
-    pub agent: u64,
-    /// Permits.
-    pub count: u32,
-    ticket: u64,
+    /// Shards that someone kept longer than there was patience, when it was last tried.
+    kept: [AtomicBool; SHARDS],
+    pub(super) abandoned: Abandoned,
 }
 
 impl Table {
-    /// The table of this user, made where there is none.
+    /// The table of this user, made where there is none, or where the one that there was has been removed.
     ///
     /// # Errors
     /// As [`Segment::open_or_create`].
     pub fn shared() -> Result<Arc<Self>, OpenError> {
         static TABLE: Mutex<Weak<Table>> = Mutex::new(Weak::new());
         let mut known = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(table) = known.upgrade() {
+        if let Some(table) = known.upgrade().filter(|table| table.is_linked()) {
             return Ok(table);
         }
         let table = Arc::new(Self::open(Name::new(NAME)?)?);
+        table.segment.keep_if(remembers);
         *known = Arc::downgrade(&table);
         Ok(table)
     }
 
-    /// A table of another name.
+    /// A table of another name. That of the user remembers deaths beyond its last user, this one does not.
     ///
     /// # Errors
     /// As [`Segment::open_or_create`].
@@ -124,15 +60,16 @@ impl Table {
             return Err(OpenError::Corrupt("too small for a table of locks"));
         }
         let me = owner_word(segment.own());
-        Ok(Self { segment, me })
+        let kept = [const { AtomicBool::new(false) }; SHARDS];
+        Ok(Self { segment, me, kept, abandoned: Abandoned::default() })
     }
 
-    /// Asks for a lock or permits, or waits in vain until `until` for the table itself.
+    /// Asks for a lock or permits, unless the table is busy.
     ///
     /// The key has at most [`MAX_KEY_LEN`](super::MAX_KEY_LEN) bytes; a longer one is [`Outcome::Full`].
-    pub fn request(&self, key: &[u8], ask: &Ask, until: Option<Instant>) -> Outcome {
+    pub fn request(&self, key: &[u8], ask: &Ask, patience: impl Into<Patience>) -> Outcome {
         let Some(key) = Key::new(key) else { return Outcome::Full };
-        self.with(key.shard(), until, |locked| {
+        self.with(key.shard(), patience, |locked| {
             let (index, entered) = locked.enter(&key, ask, (self.me, std::process::id()));
             match entered {
                 Entered::Held { after_death } => Outcome::Held { id: self.id(key.shard(), index), after_death },
@@ -146,10 +83,10 @@ impl Table {
     }
 
     /// Waits for a notification of `key`, if `unchanged` says so once nobody can notify unseen.
-    pub fn wait(&self, key: &[u8], agent: u64, until: Option<Instant>, unchanged: &dyn Fn() -> bool) -> Outcome {
+    pub fn wait(&self, key: &[u8], agent: u64, patience: impl Into<Patience>, unchanged: &dyn Fn() -> bool) -> Outcome {
         let Some(key) = Key::new(key) else { return Outcome::Full };
         let ask = Ask { mode: Mode::Wait, count: 1, limit: 0, agent, if_available: false, steal: false };
-        self.with(key.shard(), until, |locked| {
+        self.with(key.shard(), patience, |locked| {
             let Some(index) = locked.insert(&key, &ask, (self.me, std::process::id())) else { return Outcome::Full };
             // SYNC: pairs with the fence in `notify`: after the number of waiters, the word.
             fence(Ordering::SeqCst);
@@ -162,20 +99,20 @@ impl Table {
         .unwrap_or(Outcome::Busy)
     }
 
-    /// Wakes up to `limit` waiters of `key`, and gives their number. Blocks while another process changes the same shard.
-    pub fn notify(&self, key: &[u8], limit: u32) -> u32 {
-        let Some(key) = Key::new(key) else { return 0 };
+    /// Wakes up to `limit` waiters of `key`, and gives their number. `None`: the table is busy.
+    pub fn notify(&self, key: &[u8], limit: u32, patience: impl Into<Patience>) -> Option<u32> {
+        let Some(key) = Key::new(key) else { return Some(0) };
         // SYNC: pairs with the fence in `wait`: the caller's change of the word comes before the look for waiters.
         fence(Ordering::SeqCst);
         if self.words(key.shard()).waiters.load(Ordering::SeqCst) == 0 || limit == 0 {
-            return 0;
+            return Some(0);
         }
-        self.with(key.shard(), None, |locked| locked.notify(&key, limit)).unwrap_or(0)
+        self.with(key.shard(), patience, |locked| locked.notify(&key, limit))
     }
 
-    /// Gives back what is held, or takes a request back; what it was. `None`: the table is busy until `until`.
-    pub fn end(&self, id: Id, until: Option<Instant>) -> Option<Answer> {
-        self.with(id.shard as usize, until, |locked| {
+    /// Gives back what is held, or takes a request back; what it was. `None`: the table is busy.
+    pub fn end(&self, id: Id, patience: impl Into<Patience>) -> Option<Answer> {
+        self.with(id.shard as usize, patience, |locked| {
             let answer = self.look(id);
             let record = self.record(id);
             if answer != Answer::Gone {
@@ -189,9 +126,9 @@ impl Table {
         })
     }
 
-    /// Takes a request back if it still waits. `None`: the table is busy until `until`.
-    pub fn cancel(&self, id: Id, until: Option<Instant>) -> Option<Answer> {
-        self.with(id.shard as usize, until, |locked| {
+    /// Takes a request back if it still waits. `None`: the table is busy.
+    pub fn cancel(&self, id: Id, patience: impl Into<Patience>) -> Option<Answer> {
+        self.with(id.shard as usize, patience, |locked| {
             let answer = self.look(id);
             let record = self.record(id);
             if answer == Answer::Waiting {
@@ -225,8 +162,8 @@ impl Table {
     }
 
     /// Looks after those before a waiting request: what the dead had is granted to the next.
-    pub fn check(&self, id: Id, until: Option<Instant>) {
-        self.with(id.shard as usize, until, |locked| {
+    pub fn check(&self, id: Id, patience: impl Into<Patience>) {
+        self.with(id.shard as usize, patience, |locked| {
             let record = self.record(id);
             if self.look(id) == Answer::Waiting
                 && let (Some(key), Some(mode)) = (Key::new(&record.key()), record.mode())
@@ -237,39 +174,15 @@ impl Table {
         });
     }
 
-    /// Ends a request of a thread that ends: what it held counts as left by a death.
-    pub fn abandon(&self, id: Id) {
-        self.with(id.shard as usize, None, |locked| {
-            let record = self.record(id);
-            if self.look(id) != Answer::Gone {
-                let (key, mode) = (Key::new(&record.key()), record.mode());
-                locked.bury(id.index);
-                if let (Some(key), Some(mode)) = (key, mode) {
-                    locked.settle(&key, mode);
-                }
-            }
-        });
+    /// Whether other processes still find it: not once someone removed its file.
+    #[must_use]
+    pub fn is_linked(&self) -> bool {
+        self.segment.linked().unwrap_or(true)
     }
 
-    /// All requests, oldest first. Of the living only.
-    #[must_use]
-    pub fn list(&self) -> Vec<Entry> {
-        let mut entries = Vec::new();
-        for shard in 0..SHARDS {
-            self.with(shard, None, |locked| {
-                locked.reap_all();
-                for (_, record) in locked.records() {
-                    let held = record.state().is_held();
-                    if (held || record.state() == State::Waiting)
-                        && let Some(mode) = record.mode()
-                    {
-                        entries.push(entry(record, mode, held));
-                    }
-                }
-            });
-        }
-        entries.sort_by(|a, b| (&a.key, a.ticket).cmp(&(&b.key, b.ticket)));
-        entries
+    /// Which part of a table a key belongs to.
+    pub(super) fn shard_of(key: &[u8]) -> usize {
+        Key::new(key).map_or(0, |key| key.shard())
     }
 
     /// The word that a blocked thread sleeps on.
@@ -283,8 +196,26 @@ impl Table {
         Outcome::Waiting { id: self.id(key.shard(), index), ahead }
     }
 
-    fn with<T>(&self, shard: usize, until: Option<Instant>, task: impl FnOnce(&Locked<'_, Self>) -> T) -> Option<T> {
-        let locked = Locked::new(self.words(shard), self.me, self, &Bell::ring, until)?;
+    /// Does something with a shard's mutex held. `None`: another kept it longer than there was patience.
+    pub(super) fn with<T>(
+        &self,
+        shard: usize,
+        patience: impl Into<Patience>,
+        task: impl FnOnce(&Locked<'_, Self>) -> T,
+    ) -> Option<T> {
+        let kept = &self.kept[shard];
+        let until = match patience.into() {
+            Patience::Endless => None,
+            Patience::Until(deadline) => Some(deadline),
+            Patience::Loop(_) if kept.load(Ordering::Relaxed) => Some(Instant::now()),
+            Patience::Loop(limit) => Some(Instant::now() + limit),
+        };
+        let locked = Locked::new(self.words(shard), self.me, self, &Bell::ring, until);
+        if locked.is_some() == kept.load(Ordering::Relaxed) {
+            kept.store(locked.is_none(), Ordering::Relaxed);
+        }
+        let locked = locked?;
+        self.abandoned.bury(self, shard, &locked);
         Some(task(&locked))
     }
 
@@ -293,18 +224,23 @@ impl Table {
         Id { shard: u32::try_from(shard).unwrap_or(0), index, ticket }
     }
 
-    fn record(&self, id: Id) -> &Record {
+    pub(super) fn record(&self, id: Id) -> &Record {
         &self.words(id.shard as usize).records[id.index as usize]
     }
 
     pub(super) fn words(&self, shard: usize) -> &Words {
-        assert!(shard < SHARDS, "ids are made here");
-        let start = self.segment.region().as_ptr().cast::<Words>();
-        // SAFETY: below SHARDS, and `open` checked that so many lie in the region.
-        let words = unsafe { start.add(shard) };
-        // SAFETY: aligned as the page is, mapped while `self.segment` lives, any bits are integers, and only atomics touch them.
-        unsafe { &*words }
+        words(self.segment.region(), shard)
     }
+}
+
+/// `region` is one that [`Table::open`] found long enough.
+pub(super) fn words(region: Region<'_>, shard: usize) -> &Words {
+    assert!(shard < SHARDS, "ids are made here");
+    let start = region.as_ptr().cast::<Words>();
+    // SAFETY: below SHARDS, and `open` checked that so many lie in the region.
+    let words = unsafe { start.add(shard) };
+    // SAFETY: aligned as the page is, mapped as long as the region, any bits are integers, and only atomics touch them.
+    unsafe { &*words }
 }
 
 impl World for Table {
@@ -323,18 +259,6 @@ impl World for Table {
 
     fn pause(&self) {
         std::hint::spin_loop();
-    }
-}
-
-fn entry(record: &Record, mode: Mode, held: bool) -> Entry {
-    Entry {
-        key: record.key(),
-        mode,
-        held,
-        pid: record.pid.load(Ordering::Relaxed),
-        agent: record.agent.load(Ordering::Relaxed),
-        count: record.count.load(Ordering::Relaxed),
-        ticket: record.ticket.load(Ordering::Relaxed),
     }
 }
 

@@ -175,11 +175,11 @@ fn notify_wakes_as_many_as_it_says_in_order() {
     };
     assert_eq!(table.wait(b"w", 0, None, &|| false), Outcome::NotEqual);
     let ids = [wait(), wait(), wait()];
-    assert_eq!(table.notify(b"other", 9), 0);
-    assert_eq!(table.notify(b"w", 2), 2);
+    assert_eq!(table.notify(b"other", 9, None), Some(0));
+    assert_eq!(table.notify(b"w", 2, None), Some(2));
     assert_eq!(ids.map(|id| table.look(id)), [Answer::Notified, Answer::Notified, Answer::Waiting]);
-    assert_eq!(table.notify(b"w", u32::MAX), 1);
-    assert_eq!(table.notify(b"w", u32::MAX), 0);
+    assert_eq!(table.notify(b"w", u32::MAX, None), Some(1));
+    assert_eq!(table.notify(b"w", u32::MAX, None), Some(0));
     for id in ids {
         assert_eq!(table.end(id, None), Some(Answer::Notified));
     }

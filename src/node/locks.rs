@@ -15,7 +15,7 @@ use napi_derive::napi;
 use super::callback::{Arg, Callback};
 use super::env::{EnvState, from_io};
 use super::shm::{Code, SharedSegment, open_error};
-use crate::lock::{Agent, Ask, Event, Mode, Outcome, Table, What, Word};
+use crate::lock::{Agent, Ask, Event, Mode, Outcome, Patience, Table, What, Word};
 
 /// `lib/locks/native.js` has the same numbers.
 mod answer {
@@ -27,6 +27,9 @@ mod answer {
     pub(super) const TIMED_OUT: i32 = 5;
     pub(super) const NOT_EQUAL: i32 = 6;
 }
+
+/// How long `notify` waits for a table that another process changes just now. Longer: that process is stopped.
+const NOTIFY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Bits of `flags`.
 const IF_AVAILABLE: u32 = 1;
@@ -125,7 +128,11 @@ impl LockAgent {
         let Some(segment) = segment.segment().cloned() else { return -libc::EBADF };
         let word = Word { segment, offset: whole(offset), expected: 0, wide: false };
         let Some(agent) = self.agent.upgrade() else { return -libc::EBADF };
-        i32::try_from(agent.table().notify(&word.key(), limit)).unwrap_or(i32::MAX)
+        let patience = Patience::Until(Instant::now() + NOTIFY_PATIENCE);
+        match agent.table().notify(&word.key(), limit, patience) {
+            Some(woken) => i32::try_from(woken).unwrap_or(i32::MAX),
+            None => -libc::EBUSY,
+        }
     }
 
     /// Gives back or gives up. `false`: it was stolen before.

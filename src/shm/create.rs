@@ -86,7 +86,7 @@ impl Segment {
                 Err(Draft::Swept) => return Err(CreateError::Busy),
                 // What the dead left may be what is in the way.
                 Err(Draft::Failed(CreateError::NoSpace { .. }))
-                    if !swept && sweep::cleanup().is_ok_and(|removed| !removed.is_empty()) =>
+                    if !swept && sweep::cleanup_quietly().is_ok_and(|removed| !removed.is_empty()) =>
                 {
                     swept = true
                 }

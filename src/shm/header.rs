@@ -71,6 +71,12 @@ impl Kind {
         Self(number)
     }
 
+    /// Whether the next user takes over what the dead left, instead of finding the name free: the table of locks remembers who died with
+    /// which lock.
+    pub(super) const fn is_inherited(self) -> bool {
+        self.0 == Self::LOCKS.0
+    }
+
     /// The number in the header.
     #[must_use]
     pub const fn get(self) -> u32 {
@@ -124,6 +130,13 @@ pub(super) fn layout(data_len: u64) -> Option<(usize, usize)> {
     let data_offset = (TABLE_OFFSET + participants::TABLE_LEN).next_multiple_of(page);
     let total = usize::try_from(data_len).ok()?.checked_next_multiple_of(page)?.checked_add(data_offset)?;
     (isize::try_from(total).is_ok()).then_some((data_offset, total))
+}
+
+/// Whether users to come take over what lies there, unused as it may be.
+pub(super) fn says_inherited(bytes: &[u8; HEADER_LEN]) -> bool {
+    bytes[..8] == MAGIC
+        && u32_at(bytes, AT_LAYOUT) == LAYOUT_VERSION
+        && Kind::new(u32_at(bytes, AT_KIND)).is_inherited()
 }
 
 /// Whether a header of any layout version asks to stay without users.

@@ -177,9 +177,12 @@ fn claim(
 ) -> Result<bool, OpenError> {
     if sys::flock(file, true)? {
         // Nobody uses it. What a killed process left is gone for everyone.
-        if sweepable && !read_header(file)?.persistent {
-            sweep::unlink_unused(file, path)?;
-            return Err(OpenError::NotFound);
+        if sweepable {
+            let header = read_header(file)?;
+            if !header.persistent && !header.kind.is_inherited() {
+                sweep::unlink_unused(file, path)?;
+                return Err(OpenError::NotFound);
+            }
         }
         if !sweepable {
             alone(file)?;

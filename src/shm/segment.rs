@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::header::{Header, Kind, PARAMS};
 use super::mapping::Mapping;
@@ -31,7 +31,11 @@ pub struct Segment {
     recovering: Mutex<()>,
     key: FileKey,
     pid: u32,
+    keep: OnceLock<Keep>,
 }
+
+/// Whether there is something in a segment that users to come must know; asked by the last user when it leaves.
+pub(crate) type Keep = fn(Region<'_>, Participant) -> bool;
 
 /// What a segment is made of before it has a place in its table.
 pub(super) struct Parts {
@@ -175,7 +179,8 @@ impl Segment {
             return Ok(None);
         };
         let (recovering, pid) = (Mutex::new(()), std::process::id());
-        let segment = Arc::new(Self { file, mapping, header, path, place, own, recovering, key, pid });
+        let segment =
+            Arc::new(Self { file, mapping, header, path, place, own, recovering, key, pid, keep: OnceLock::new() });
         Ok(Some(registry::enter(key, segment)))
     }
 
@@ -186,13 +191,22 @@ impl Segment {
             return;
         }
         self.table().leave(self.own);
-        if !self.header.persistent {
-            // Whoever is last succeeds. An error leaves the file to the next sweep.
+        // Whoever is last succeeds. An error leaves the file to the next sweep.
+        if !self.header.persistent && sys::flock(&self.file, true).unwrap_or(false) && !self.has_news() {
             let _ = sweep::unlink_unused(&self.file, &self.path);
         }
         // Closing would not be enough: a child between fork and exec has the open file, and its locks, for a moment longer.
         let _ = self.table().let_go(&self.file, self.own);
         let _ = sys::release(&self.file);
+    }
+
+    /// Asks `keep` at the end, if this process is the last to leave: whether the file stays all the same. The first one asked for counts.
+    pub(crate) fn keep_if(&self, keep: Keep) {
+        let _ = self.keep.set(keep);
+    }
+
+    fn has_news(&self) -> bool {
+        self.keep.get().is_some_and(|keep| keep(self.region(), self.own))
     }
 
     fn table(&self) -> Table<'_> {

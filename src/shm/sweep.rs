@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::create::PATIENCE;
 use super::error::{CreateError, OpenError};
-use super::header::{self, Kind, TABLE_OFFSET};
+use super::header::{self, HEADER_LEN, Kind, TABLE_OFFSET};
 use super::name::{self, Place};
 use super::open::{check_owner, read_header, read_header_bytes};
 use super::participants::{TABLE_LEN, User, anyone_lives, users_of_file};
@@ -60,7 +60,7 @@ pub enum Health {
 pub enum Removal {
     /// It is gone. Who had it open keeps the memory.
     Removed,
-    /// It is in use, and force was not asked for.
+    /// It is in use, and force was not asked for, or does not go.
     InUse,
 }
 
@@ -92,6 +92,16 @@ pub fn list() -> io::Result<Vec<Info>> {
 /// # Errors
 /// When the folder of segments cannot be read.
 pub fn cleanup() -> io::Result<Vec<Info>> {
+    sweep(&|bytes| !header::says_persistent(bytes))
+}
+
+/// [`cleanup`] of what nobody will ever want: spares what the next user takes over.
+pub(super) fn cleanup_quietly() -> io::Result<Vec<Info>> {
+    sweep(&|bytes| !header::says_persistent(bytes) && !header::says_inherited(bytes))
+}
+
+/// Removes what nobody uses, if its header may go by what `may_go` says, or cannot be read.
+fn sweep(may_go: &dyn Fn(&[u8; HEADER_LEN]) -> bool) -> io::Result<Vec<Info>> {
     let mut removed = Vec::new();
     for_each_file(&mut |path, file_name| {
         // What cannot be opened or locked is not ours or is in use.
@@ -99,7 +109,7 @@ pub fn cleanup() -> io::Result<Vec<Info>> {
             && check_owner(&file).is_ok()
             && let Ok(true) = sys::flock(&file, true)
             && let Ok(info) = look_at(&file, file_name)
-            && !read_header_bytes(&file).is_ok_and(|bytes| header::says_persistent(&bytes))
+            && read_header_bytes(&file).map_or(true, |bytes| may_go(&bytes))
             && let Ok(true) = unlink_same(&file, path)
         {
             removed.push(info);
@@ -108,7 +118,8 @@ pub fn cleanup() -> io::Result<Vec<Info>> {
     Ok(removed)
 }
 
-/// Removes one segment, persistent or not; with `force` also while it is in use.
+/// Removes one segment, persistent or not; with `force` also while it is in use. But not the table of locks: its users would not exclude
+/// those who come later.
 ///
 /// # Errors
 /// [`OpenError::NotFound`], or what keeps us from it. Damaged segments can be removed.
@@ -132,7 +143,8 @@ pub fn remove(place: &Place, force: bool) -> Result<Removal, OpenError> {
             // Not in our folder: only what is a segment for sure.
             read_header(&file)?;
         }
-        if sys::flock(&file, true)? || force {
+        let vital = || read_header(&file).is_ok_and(|header| header.kind.is_inherited());
+        if sys::flock(&file, true)? || force && !vital() {
             return if unlink_same(&file, &path)? { Ok(Removal::Removed) } else { Err(OpenError::NotFound) };
         }
         // Who holds it without being its user just looks at it, or removes it.
@@ -146,7 +158,7 @@ pub fn remove(place: &Place, force: bool) -> Result<Removal, OpenError> {
     }
 }
 
-/// [`cleanup`], unless this process did it a few seconds ago. Its failure is nobody's concern here.
+/// [`cleanup_quietly`], unless this process did it a few seconds ago. Its failure is nobody's concern here.
 pub(super) fn now_and_then() {
     static LAST: Mutex<Option<Instant>> = Mutex::new(None);
     // Held by another thread: it sweeps right now.
@@ -154,7 +166,7 @@ pub(super) fn now_and_then() {
         return;
     };
     if last.is_none_or(|at| at.elapsed() > SWEEP_INTERVAL) {
-        let _ = cleanup();
+        let _ = cleanup_quietly();
         *last = Some(Instant::now());
     }
 }
@@ -183,7 +195,8 @@ pub(super) fn make_free(path: &Path, sweepable: bool) -> Result<Found, CreateErr
         }
     };
     check_owner(&file).map_err(|_| CreateError::AccessDenied)?;
-    if !sweepable || read_header_bytes(&file).is_ok_and(|bytes| header::says_persistent(&bytes)) {
+    let stays = |bytes: [u8; HEADER_LEN]| header::says_persistent(&bytes) || header::says_inherited(&bytes);
+    if !sweepable || read_header_bytes(&file).is_ok_and(stays) {
         return Ok(Found::InUse);
     }
     if !sys::flock(&file, true)? {

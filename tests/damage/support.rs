@@ -236,7 +236,7 @@ pub(crate) fn locks(data: &[u8]) {
                     ids.push(id);
                 }
             }
-            6 => ignore(table.notify(&key(bytes.u8()), u32::from(bytes.u8()))),
+            6 => ignore(table.notify(&key(bytes.u8()), u32::from(bytes.u8()), None)),
             shard => {
                 // The first records, or the words before them, of any shard.
                 let begin = shards * usize::from(bytes.u8() % 8);
