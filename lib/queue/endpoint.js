@@ -22,7 +22,6 @@ class Endpoint extends EventEmitter {
   #listening = false
   #pumping = false
   #armed = { messages: false, room: false }
-  #referenced = true
   #closed = false
 
   /** Whether it was closed. */
@@ -55,15 +54,13 @@ class Endpoint extends EventEmitter {
 
   /** What it waits for keeps the process alive (so it is at first). */
   ref () {
-    this.#referenced = true
-    this.update()
+    this.#handle?.hold(true)
     return this
   }
 
   /** What it waits for does not keep the process alive. */
   unref () {
-    this.#referenced = false
-    this.update()
+    this.#handle?.hold(false)
     return this
   }
 
@@ -122,32 +119,36 @@ class Endpoint extends EventEmitter {
   }
 
   /**
-   * Something may have come that is waited for.
+   * The bell rang: something may have come that is waited for.
    * @protected
    */
   serve () {
-    if (this.#closed) return
-    this.#sender?.serve()
-    this.#receiver?.serve()
-    this.#pump()
     // Who was woken is not armed any more.
-    this.update(true)
+    this.#armed.messages = this.#armed.room = false
+    this.#attend()
   }
 
   /**
-   * Arms what is waited for, disarms what is not, and keeps the process alive or lets it go.
+   * Arms what is waited for, and disarms what is not. What is armed keeps the process alive.
    * @protected
    */
-  update (again = false) {
+  update () {
     const handle = this.#handle
     if (this.#closed || handle === undefined) return
     const receives = this.#listening || this.#receiver?.waits === true
     const sends = this.#sender?.waits === true
     if (receives || sends) waiting.add(this)
     else waiting.delete(this)
-    handle.hold(this.#referenced && (receives || sends))
-    if (receives !== this.#armed.messages || (receives && again)) this.#arm(handle, receives, false)
-    if (sends !== this.#armed.room || (sends && again)) this.#arm(handle, sends, true)
+    if (receives !== this.#armed.messages) this.#arm(handle, receives, false)
+    if (sends !== this.#armed.room) this.#arm(handle, sends, true)
+  }
+
+  #attend () {
+    if (this.#closed) return
+    this.#sender?.serve()
+    this.#receiver?.serve()
+    this.#pump()
+    this.update()
   }
 
   /** @type {(handle: import('../binding').QueueHandle, on: boolean, room: boolean) => void} */
@@ -156,6 +157,7 @@ class Endpoint extends EventEmitter {
     if (!on) return handle.disarm(room)
     const result = handle.arm(room)
     if (result < 0) throw callError(result, 'receive')
+    if (result === 0) return
     // What came before the bell was listened for does not ring it.
     if (room) {
       this.#sender?.serve()
@@ -173,7 +175,7 @@ class Endpoint extends EventEmitter {
     if (listening === this.#listening) return this
     this.#listening = listening
     // Not from within `on`: the program goes on to its next line first.
-    if (listening) setImmediate(() => this.serve())
+    if (listening) setImmediate(() => this.#attend())
     else this.update()
     return this
   }
@@ -196,10 +198,10 @@ class Endpoint extends EventEmitter {
         if (message === NOTHING) return
         this.emit('message', message)
       }
-      setImmediate(() => this.serve())
+      setImmediate(() => this.#attend())
     } catch (error) {
       // A listener's. The others' messages come in a turn of their own: this goes to the program first.
-      setImmediate(() => this.serve())
+      setImmediate(() => this.#attend())
       throw error
     } finally {
       this.#pumping = false

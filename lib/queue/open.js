@@ -11,6 +11,8 @@ module.exports = { open }
 
 const CAPACITY = 4 * 1024 * 1024
 const MOST = 64 * 1024 ** 3
+/** Microseconds that a waiting receiver looks before its event loop sleeps, when messages keep coming at once. */
+const SPIN = 50
 
 /**
  * Opens a queue or topic, or makes it where there is none.
@@ -21,14 +23,14 @@ const MOST = 64 * 1024 ** 3
  */
 function open (kind, name, options, onWake) {
   if (typeof name === 'object' && name !== null && options === undefined) [name, options] = [undefined, name]
-  const { ack, capacity, codec, create, path, persistent } = checked(name, options ?? {})
+  const { ack, capacity, codec, create, path, persistent, spin } = checked(name, options ?? {})
   if (native[kind] === undefined) {
     throw new ERR_NOT_SUPPORTED('A shared queue', 'it needs file locks that end with their process (OFD locks)')
   }
   const own = codecOf(codec ?? 'json')
   let handle
   try {
-    handle = native[kind]({ place: name, path, capacity: create ? capacity : 0, persistent, ack: ack ?? false, codec: own.tag }, onWake)
+    handle = native[kind]({ place: name, path, capacity: create ? capacity : 0, persistent, ack: ack ?? false, codec: own.tag, spin }, onWake)
   } catch (error) {
     throw openError(error, name ?? path, capacity)
   }
@@ -46,8 +48,9 @@ function open (kind, name, options, onWake) {
 function checked (name, options) {
   if (name !== undefined) validateString(name, 'name')
   validateObject(options, 'options')
-  const { ack, capacity = CAPACITY, codec, create = true, path, persistent = false } = options
+  const { ack, capacity = CAPACITY, codec, create = true, path, persistent = false, spin = SPIN } = options
   validateInteger(capacity, 'options.capacity', 512, MOST)
+  validateInteger(spin, 'options.spin', 0, 1000)
   for (const [key, value] of Object.entries({ ack: ack ?? false, create, persistent })) validateBoolean(value, `options.${key}`)
   if (path !== undefined) {
     validateString(path, 'options.path')
@@ -57,5 +60,5 @@ function checked (name, options) {
   if (!create && name === undefined && path === undefined) {
     throw new ERR_INVALID_ARG_VALUE('options.create', create, 'needs the name of the queue to open')
   }
-  return { ack, capacity, codec, create, path, persistent }
+  return { ack, capacity, codec, create, path, persistent, spin }
 }

@@ -23,8 +23,7 @@ use napi_derive::napi;
 use super::callback::Callback;
 use super::chunk::Chunk;
 use super::env::{EnvState, errno};
-use crate::queue::{Flags, JoinError, New, Work};
-use crate::reactor::{Hold, TimerId, Token};
+use crate::queue::{Flags, JoinError, New, Watch, Work};
 use crate::shm::Place;
 use lent::Lent;
 use table::Table;
@@ -62,11 +61,7 @@ struct Inner {
     memory: Cell<sys::napi_ref>,
     lent: RefCell<Vec<Lent>>,
     on_wake: RefCell<Option<Callback>>,
-    token: Cell<Option<Token>>,
-    timer: Cell<Option<TimerId>>,
-    hold: Hold,
-    armed: Cell<u8>,
-    this: Weak<Inner>,
+    watch: Rc<Watch>,
 }
 
 /// Which queue to open, and how to make it.
@@ -80,6 +75,8 @@ pub(crate) struct QueueRequest {
     pub persistent: bool,
     pub ack: bool,
     pub codec: u8,
+    /// Microseconds that a receiver may look for messages before its loop sleeps.
+    pub spin: u32,
 }
 
 /// Opens a queue, or makes one where there is none. `on_wake` is called in a turn when there may be messages or room that
@@ -90,7 +87,7 @@ pub(crate) fn open_queue(
     request: QueueRequest,
     #[napi(ts_arg_type = "() => void")] on_wake: Function<'_, (), ()>,
 ) -> Result<QueueHandle> {
-    let QueueRequest { place, path, capacity, persistent, ack, codec } = request;
+    let QueueRequest { place, path, capacity, persistent, ack, codec, spin } = request;
     let place = match (place, path) {
         (_, Some(path)) => Place::File(PathBuf::from(path)),
         (Some(text), None) => {
@@ -107,8 +104,8 @@ pub(crate) fn open_queue(
     });
     let (work, created) = Work::join(&place, new).map_err(|error| join_error(&error))?;
     let state = EnvState::of(&env)?;
-    let inner = Rc::new_cyclic(|this| Inner {
-        hold: Hold::new(state.reactor()),
+    let inner = Rc::new_cyclic(|this: &Weak<Inner>| Inner {
+        watch: Watch::new(state.reactor(), Weak::<Inner>::clone(this), Duration::from_micros(spin.into())),
         state,
         work: RefCell::new(Some(work)),
         outbox: Chunk::new(OUTBOX),
@@ -117,10 +114,6 @@ pub(crate) fn open_queue(
         memory: Cell::new(std::ptr::null_mut()),
         lent: RefCell::default(),
         on_wake: RefCell::default(),
-        token: Cell::default(),
-        timer: Cell::default(),
-        armed: Cell::default(),
-        this: Weak::clone(this),
     });
     *inner.on_wake.borrow_mut() = Some(Callback::new(&env, &on_wake, "interproc.Queue")?);
     Ok(QueueHandle { inner, created })
@@ -196,16 +189,8 @@ impl Inner {
     }
 
     fn close(&self) {
-        self.armed.set(0);
-        self.hold.set(false);
-        if let Some(timer) = self.timer.take() {
-            self.state.reactor().clear_timer(timer);
-        }
-        if let (Some(mut work), Some(token)) = (self.work.take(), self.token.take())
-            && let Ok(bell) = work.bell()
-        {
-            self.state.reactor().deregister(token, std::os::fd::AsFd::as_fd(bell));
-        }
+        self.watch.close();
+        self.work.take();
         self.on_wake.take();
     }
 }

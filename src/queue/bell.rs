@@ -23,9 +23,9 @@ impl Bell {
         Ok(Self { file: sys::create_bell(&path)?, path })
     }
 
-    /// Before looking at what it rang for.
-    pub fn silence(&self) {
-        sys::silence(&self.file);
+    /// Before looking at what it rang for. `false`: it did not ring.
+    pub fn silence(&self) -> bool {
+        sys::silence(&self.file)
     }
 }
 

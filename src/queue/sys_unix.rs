@@ -37,10 +37,16 @@ pub(super) fn ring(mut bell: &File) {
     let _ = bell.write(&[1]);
 }
 
-/// Takes all bytes out.
-pub(super) fn silence(mut bell: &File) {
-    let mut bytes = [0; 64];
-    while bell.read(&mut bytes).is_ok_and(|count| count == bytes.len()) {}
+/// Takes all bytes out. `false`: there was none.
+pub(super) fn silence(mut bell: &File) -> bool {
+    let (mut bytes, mut any) = ([0; 64], false);
+    while let Ok(count) = bell.read(&mut bytes) {
+        any |= count > 0;
+        if count < bytes.len() {
+            break;
+        }
+    }
+    any
 }
 
 #[cfg(target_os = "linux")]

@@ -10,6 +10,7 @@
 mod blocking;
 mod hold;
 mod hot;
+mod look;
 mod remote;
 mod source;
 mod timers;
@@ -52,6 +53,11 @@ pub trait Driver {
     }
     /// Ends [`Driver::watch`].
     fn unwatch(&self) {}
+    /// Is a turn that is due at once a round of the loop on this very thread? Then a source may look for something in turn
+    /// after turn: see [`Reactor::look_soon`].
+    fn has_quick_rounds(&self) -> bool {
+        false
+    }
     /// A source panicked. It goes on; the driver tells the user.
     fn panicked(&self, payload: Box<dyn Any + Send>);
 }
@@ -73,6 +79,8 @@ pub struct Reactor {
     turning: Cell<bool>,
     closed: Cell<bool>,
     hot: Hot,
+    /// Who looks in place of sleeping.
+    looker: Cell<Option<Token>>,
 }
 
 struct Entry {
@@ -121,6 +129,7 @@ impl Reactor {
             turning: Cell::new(false),
             closed: Cell::new(false),
             hot: Hot::default(),
+            looker: Cell::default(),
         }))
     }
 
@@ -396,6 +405,7 @@ impl Reactor {
     }
 
     fn take(&self, token: Token) {
+        self.end_look(token);
         let mut sources = self.sources.borrow_mut();
         let entry = match sources.get(token.key()) {
             Some(entry) if entry.generation == token.generation() => sources.remove(token.key()),

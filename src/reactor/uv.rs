@@ -185,6 +185,10 @@ impl Driver for Uv {
         }
     }
 
+    fn has_quick_rounds(&self) -> bool {
+        true
+    }
+
     fn panicked(&self, payload: Box<dyn Any + Send>) {
         (self.on_panic)(payload);
     }
@@ -215,7 +219,8 @@ unsafe extern "C" fn on_idle(handle: Handle) {
     // It would run in every round, and keep the loop from waiting.
     // SAFETY: libuv calls us with a live idle handle of ours.
     unsafe { (api.idle_stop)(handle) };
-    turn(handle, Reactor::turn);
+    // libuv asks the poll in this very round.
+    turn(handle, Reactor::quick_turn);
 }
 
 unsafe extern "C" fn on_directly_readable(handle: Handle, _status: c_int, _events: c_int) {

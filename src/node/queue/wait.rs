@@ -1,97 +1,40 @@
 //! Waiting in the event loop: for messages, or for room.
 
-use std::os::fd::AsFd;
-use std::rc::{Rc, Weak};
-use std::time::Instant;
-
 use napi_derive::napi;
 
 use super::{Inner, QueueHandle};
 use crate::node::env::errno;
-use crate::queue::{SLICE, Work};
-use crate::reactor::{Interest, Readiness, Source};
-
-/// What is waited for.
-const MESSAGES: u8 = 1;
-const ROOM: u8 = 2;
+use crate::queue::{Sleeper, Waiter, Want};
 
 #[napi]
 impl QueueHandle {
-    /// From now on `on_wake` is called once there are messages (or `room`). Look once more after this.
+    /// From now on `on_wake` is called once there are messages (or `room`); then nothing is waited for any more. 1: there may
+    /// be some now, try again.
     #[napi(catch_unwind)]
     pub fn arm(&self, room: bool) -> i32 {
-        if let Err(error) = self.inner.listen() {
-            return errno(&error);
+        if self.inner.work.borrow().is_none() {
+            return -libc::EBADF;
         }
-        let what = if room { ROOM } else { MESSAGES };
-        self.inner.armed.set(self.inner.armed.get() | what);
-        self.inner.start_timer();
-        self.inner.with(|work| {
-            if room {
-                work.arm_sender()
-            } else {
-                work.arm_receiver()
-            }
-            0
-        })
+        self.inner.watch.arm(want(room)).map_or_else(|error| errno(&error), i32::from)
     }
 
-    /// Nothing is waited for any more.
+    /// This is not waited for any more.
     #[napi(catch_unwind)]
     pub fn disarm(&self, room: bool) {
-        let what = if room { ROOM } else { MESSAGES };
-        self.inner.armed.set(self.inner.armed.get() & !what);
-        self.inner.with(|work| {
-            if room {
-                work.disarm_sender()
-            } else {
-                work.disarm_receiver()
-            }
-            0
-        });
+        self.inner.watch.disarm(want(room));
     }
 
-    /// Keeps the process alive, or not.
+    /// Whether waiting keeps the process alive; so it does at first.
     #[napi(catch_unwind)]
     pub fn hold(&self, on: bool) {
-        self.inner.hold.set(on);
+        self.inner.watch.reference(on);
     }
 }
 
-impl Inner {
-    /// Registers the bell, at the first call.
-    fn listen(&self) -> std::io::Result<()> {
-        let mut work = self.work.borrow_mut();
-        let Some(work) = work.as_mut().filter(|_| self.token.get().is_none()) else { return Ok(()) };
-        let bell = work.bell()?;
-        let source = Rc::new(Ear(Weak::clone(&self.this)));
-        let fd = bell.as_fd();
-        self.token.set(Some(self.state.reactor().register(fd, Interest::READABLE, source)?));
-        Ok(())
-    }
-
-    fn start_timer(&self) {
-        if self.timer.get().is_none() {
-            let this = Weak::clone(&self.this);
-            let task = move || this.upgrade().iter().for_each(|inner| inner.look_around());
-            self.timer.set(Some(self.state.reactor().set_timer(Instant::now() + 2 * SLICE, task)));
-        }
-    }
-
-    /// Nobody rang for a while: someone may have died before he could.
-    fn look_around(&self) {
-        self.timer.set(None);
-        let armed = self.armed.get();
-        if armed == 0 {
-            return;
-        }
-        let found = match self.work.borrow_mut().as_mut() {
-            Some(work) => work.look_around() || armed & ROOM != 0 || work.ready(),
-            None => return,
-        };
-        self.start_timer();
-        if found {
-            self.wake();
+impl Waiter for Inner {
+    fn with(&self, task: &mut dyn FnMut(&mut dyn Sleeper)) {
+        if let Some(work) = self.work.borrow_mut().as_mut() {
+            task(work);
         }
     }
 
@@ -105,15 +48,6 @@ impl Inner {
     }
 }
 
-/// What the reactor calls when the bell rings.
-struct Ear(Weak<Inner>);
-
-impl Source for Ear {
-    fn ready(self: Rc<Self>, _readiness: Readiness) {
-        let Some(inner) = self.0.upgrade() else { return };
-        if let Some(Ok(bell)) = inner.work.borrow_mut().as_mut().map(Work::bell) {
-            bell.silence();
-        }
-        inner.wake();
-    }
+fn want(room: bool) -> Want {
+    if room { Want::Room } else { Want::Messages }
 }

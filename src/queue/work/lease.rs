@@ -137,9 +137,13 @@ impl Work {
     /// Is there something to lease? For [`look_around`](Self::look_around), which repairs wake-ups that a killed process kept.
     pub fn ready(&self) -> bool {
         let ring = self.member.shared.ring;
+        // SYNC: Acquire, as in `lease`, which begins where this does.
+        let returned = self.member.shared.returned.load(Ordering::Acquire);
+        let free = ring.free();
+        let from = if returned == self.heeded && !is_behind(self.cursor, free) { self.cursor } else { free };
         let mut ready = false;
         // A damaged queue is something to look at.
-        let walked = ring.walk(ring.free(), |record| {
+        let walked = ring.walk(from, |record| {
             ready = matches!(record.state.status, Status::Ready | Status::Again);
             !ready
         });
