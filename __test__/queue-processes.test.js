@@ -1,5 +1,6 @@
 'use strict'
 
+const fs = require('node:fs')
 const { Worker } = require('node:worker_threads')
 const { Queue } = require('..')
 const { worker } = require('./fixtures/queue-support')
@@ -21,6 +22,70 @@ test('messages cross to another process and back', async () => {
   }
   await there.send('end')
   expect(await end).toBe(0)
+})
+
+describe('waiting in the event loop', () => {
+  // How often a process was put to sleep so far (proc(5)).
+  const sleeps = pid => Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1])
+
+  test.each([[0, 2000], [50, 20_000]])('with %i microseconds of looking, every message wakes its receiver', async (spin, count) => {
+    const [there, back] = [make({ spin }), make({ spin })]
+    const { end } = worker('answer', there.ticket, { back: back.ticket, queue: { spin } })
+    for (let i = 0; i < count; i++) {
+      await there.send(i)
+      expect(await back.receive()).toBe(i)
+    }
+    await there.send('end')
+    expect(await end).toBe(0)
+  }, 60_000)
+
+  test('timers and I/O have their turn while it looks', async () => {
+    const queue = make({ spin: 1000 })
+    const other = new Queue(queue.ticket, { spin: 1000 })
+    open.push(other)
+    let [ticks, messages, over] = [0, 0, false]
+    const timer = setInterval(() => ticks++, 1)
+    const reads = (async () => {
+      let count = 0
+      for (; !over; count++) await fs.promises.stat(__filename)
+      return count
+    })()
+    const receiving = (async () => {
+      for await (const message of other) {
+        messages++
+        if (message === 'end') return
+      }
+    })()
+    while (ticks < 20) {
+      await queue.send(ticks)
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    over = true
+    await queue.send('end')
+    await receiving
+    clearInterval(timer)
+    expect(messages).toBeGreaterThan(20)
+    expect(await reads).toBeGreaterThan(20)
+  })
+
+  const linux = process.platform === 'linux' ? test : test.skip
+  linux('an idle receiver sleeps', async () => {
+    const queue = make()
+    const listener = worker('listen', queue.ticket, { queue: { spin: 1000 } })
+    await listener.line()
+    for (let i = 0; i < 200; i++) {
+      await queue.send(i)
+      await listener.line()
+    }
+    const cpu = () => Number(fs.readFileSync(`/proc/${listener.pid}/stat`, 'utf8').split(' ')[13])
+    const [before, slept] = [cpu(), sleeps(listener.pid)]
+    await new Promise(resolve => setTimeout(resolve, 1000))
+    // Hundredths of a second: who looks all the time uses a hundred.
+    expect(cpu() - before).toBeLessThan(50)
+    expect(sleeps(listener.pid)).toBeGreaterThan(slept)
+    await queue.send('end')
+    expect(await listener.end).toBe(0)
+  })
 })
 
 test('several senders, each in order', async () => {

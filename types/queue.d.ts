@@ -26,6 +26,11 @@ export interface QueueOptions {
   path?: string
   /** `false`: only open a queue that is there. Default `true`. */
   create?: boolean
+  /**
+   * For how many microseconds a waiting receiver may look for messages before its event loop sleeps, 0 to 1000. It looks only
+   * while that finds messages, and never on a single core. Default 50; 0: it sleeps at once.
+   */
+  spin?: number
 }
 
 export interface WaitOptions {

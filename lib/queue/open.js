@@ -30,7 +30,8 @@ function open (kind, name, options, onWake) {
   const own = codecOf(codec ?? 'json')
   let handle
   try {
-    handle = native[kind]({ place: name, path, capacity: create ? capacity : 0, persistent, ack: ack ?? false, codec: own.tag, spin }, onWake)
+    const request = { place: name, path, capacity: create ? capacity : 0, persistent, ack: ack ?? false, codec: own.tag, spin }
+    handle = native[kind](request, onWake)
   } catch (error) {
     throw openError(error, name ?? path, capacity)
   }

@@ -45,13 +45,11 @@ mod part;
 #[expect(clippy::module_inception, reason = "a subject has one name everywhere: lib/queue/queue.js")]
 mod queue;
 mod record;
-#[cfg(all(not(interproc_loom), feature = "node"))]
-mod spin;
 #[cfg(not(interproc_loom))]
 mod restore;
 #[cfg(not(interproc_loom))]
 mod sys_unix;
-#[cfg(all(not(interproc_loom), feature = "node"))]
+#[cfg(all(not(interproc_loom), any(test, feature = "node")))]
 mod watch;
 #[cfg(not(interproc_loom))]
 mod work;
@@ -66,7 +64,7 @@ pub use codec::{Codec, DecodeError, EncodeError, PlainError};
 pub use error::{Error, JoinError, SendError};
 #[cfg(not(interproc_loom))]
 pub use layout::Flags;
-#[cfg(all(not(interproc_loom), feature = "node"))]
+#[cfg(all(not(test), not(interproc_loom), feature = "node"))]
 pub(crate) use member::Sleeper;
 #[cfg(not(interproc_loom))]
 pub use member::{New, SLICE, Stats};
@@ -79,7 +77,7 @@ pub use queue::Queue;
 #[cfg(not(interproc_loom))]
 pub use restore::Restored;
 pub use ring::Corrupt;
-#[cfg(all(not(interproc_loom), feature = "node"))]
+#[cfg(all(not(test), not(interproc_loom), feature = "node"))]
 pub(crate) use watch::{Waiter, Want, Watch};
 #[cfg(not(interproc_loom))]
 pub use work::{Delivery, Work};

@@ -3,21 +3,22 @@
 //! While it looks, a receiver is awake as far as others can see: nobody rings for it. Only when the time is over it arms, looks
 //! once more and sleeps, as any sleeper does; so no wake-up can be lost between the two.
 
+mod look;
+mod spin;
+
 use std::cell::Cell;
 use std::io;
 use std::os::fd::AsFd;
 use std::rc::{Rc, Weak};
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use super::member::{SLICE, Sleeper};
-use super::spin::Spin;
+use super::member::Sleeper;
 use crate::reactor::{Hold, Interest, Reactor, Readiness, Source, TimerId, Token};
+use spin::Spin;
 
-/// How long to look at once, before the loop's other sources have their turn.
-const BURST: Duration = Duration::from_micros(4);
-/// Looks before another thread may have the core.
-const LOOKS: u32 = 16;
+/// How long to sleep before looking whether someone died who should have rung. The tests want to see lost wake-ups, so there
+/// is no such repair.
+const AROUND: Duration = if cfg!(test) { Duration::from_secs(3600) } else { Duration::from_millis(200) };
 
 /// Whom a [`Watch`] wakes.
 pub(crate) trait Waiter {
@@ -55,7 +56,7 @@ pub(crate) struct Watch {
 impl Watch {
     /// Nothing is waited for yet. `spin`: for how long it may look before it sleeps, at most.
     pub(crate) fn new(reactor: &Rc<Reactor>, waiter: Weak<dyn Waiter>, spin: Duration) -> Rc<Self> {
-        let spin = if has_cores() { spin } else { Duration::ZERO };
+        let spin = if look::has_cores() { spin } else { Duration::ZERO };
         Rc::new_cyclic(|this| Self {
             reactor: Rc::clone(reactor),
             waiter,
@@ -146,71 +147,6 @@ impl Watch {
         result
     }
 
-    fn begin_look(&self) -> bool {
-        self.since.set(None);
-        let looks = !self.spin.get().window(Instant::now()).is_zero()
-            && self.token.get().is_some_and(|token| self.reactor.look_soon(token));
-        self.looks.set(looks);
-        looks
-    }
-
-    fn end_look(&self) {
-        if self.looks.replace(false)
-            && let Some(token) = self.token.get()
-        {
-            self.reactor.end_look(token);
-        }
-    }
-
-    /// Looks for a while; then it wakes, asks for the loop's next round, or sleeps.
-    fn look(&self) {
-        if !self.looks.get() {
-            return;
-        }
-        let now = Instant::now();
-        let since = self.since.get().unwrap_or(now);
-        self.since.set(Some(since));
-        let found = self.look_until(now + BURST);
-        let now = Instant::now();
-        let (mut spin, took) = (self.spin.get(), now - since);
-        if found {
-            spin.found(took, now);
-            self.spin.set(spin);
-            return self.wake();
-        }
-        if took < spin.window(now) && self.token.get().is_some_and(|token| self.reactor.look_soon(token)) {
-            return;
-        }
-        spin.in_vain(took, now);
-        self.spin.set(spin);
-        self.end_look();
-        if self.sleep() {
-            self.wake();
-        }
-    }
-
-    fn look_until(&self, end: Instant) -> bool {
-        let mut found = false;
-        self.with(|sleeper| {
-            loop {
-                for _ in 0..LOOKS {
-                    found = sleeper.ready();
-                    if found {
-                        return;
-                    }
-                    std::hint::spin_loop();
-                }
-                // The sender may wait for this very core.
-                std::thread::yield_now();
-                if Instant::now() >= end {
-                    found = sleeper.ready();
-                    return;
-                }
-            }
-        });
-        found
-    }
-
     /// From now on others ring. `true`: there is something already.
     fn sleep(&self) -> bool {
         if self.since.get().is_none() {
@@ -284,7 +220,7 @@ impl Watch {
         if self.timer.get().is_none() {
             let this = Weak::clone(&self.this);
             let task = move || this.upgrade().iter().for_each(|watch| watch.look_around());
-            self.timer.set(Some(self.reactor.set_timer(Instant::now() + 2 * SLICE, task)));
+            self.timer.set(Some(self.reactor.set_timer(Instant::now() + AROUND, task)));
         }
     }
 
@@ -350,9 +286,5 @@ impl std::fmt::Debug for Watch {
     }
 }
 
-/// With one core, the sender cannot run while we look.
-fn has_cores() -> bool {
-    static CORES: LazyLock<bool> =
-        LazyLock::new(|| std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1));
-    *CORES
-}
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,10 @@ impl Driver for State {
         self.held.set(hold);
     }
 
+    fn has_quick_rounds(&self) -> bool {
+        true
+    }
+
     fn panicked(&self, payload: Box<dyn Any + Send>) {
         *self.panic.borrow_mut() = Some(payload);
     }
