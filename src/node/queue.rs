@@ -189,8 +189,9 @@ impl Inner {
     }
 
     fn close(&self) {
-        self.watch.close();
-        self.work.take();
+        if let Some(mut work) = self.work.take() {
+            self.watch.close(&mut work);
+        }
         self.on_wake.take();
     }
 }

@@ -112,8 +112,8 @@ impl Watch {
         self.update_hold();
     }
 
-    /// Before the handle leaves the queue.
-    pub(crate) fn close(&self) {
+    /// Before the handle, `sleeper`, leaves the queue. It may be on its way out so far that [`Waiter::with`] does not reach it.
+    pub(crate) fn close(&self, sleeper: &mut dyn Sleeper) {
         self.messages.set(false);
         self.room.set(false);
         self.looks.set(false);
@@ -121,12 +121,9 @@ impl Watch {
         if let Some(timer) = self.timer.take() {
             self.reactor.clear_timer(timer);
         }
-        let Some(token) = self.token.take() else { return };
-        self.with(|sleeper| {
-            if let Ok(bell) = sleeper.member().bell() {
-                self.reactor.deregister(token, bell.as_fd());
-            }
-        });
+        if let (Some(token), Ok(bell)) = (self.token.take(), sleeper.member().bell()) {
+            self.reactor.deregister(token, bell.as_fd());
+        }
     }
 
     /// Registers the bell, at the first call.

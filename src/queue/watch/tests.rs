@@ -91,7 +91,7 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.watch.close();
+        self.watch.close(self.end.work.borrow_mut().as_mut().unwrap());
     }
 }
 
