@@ -40,6 +40,7 @@ class Inbox {
   #ids
   #mark
   #acknowledged
+  #acknowledging
   /** Where the messages of the lease are. */
   #memory = NO_MEMORY
   /** Where those of most leases are: memory that is filled from front to back, then the next. */
@@ -67,6 +68,7 @@ class Inbox {
     this.#ids = new Float64Array(handle.ids())
     this.#mark = new Uint32Array(handle.mark())
     this.#acknowledged = handle.acknowledged
+    this.#acknowledging = { ack: handle.acker(), release: handle.releaser() }
   }
 
   /**
@@ -158,7 +160,7 @@ class Inbox {
     const result = this.#settled(seen)
     if (result < 0) throw callError(result, 'drain')
     if (!this.#acknowledged) return
-    for (let index = 0; index < seen; index++) this.#handle.ack(this.#ids[index])
+    for (let index = 0; index < seen; index++) this.#acknowledging.ack(this.#ids[index])
   }
 
   /** @param {number} most */
@@ -207,7 +209,7 @@ class Inbox {
     const own = this.#acknowledged
     if (tag === BYTES && !own) return bytes
     const value = decode(tag & ~PART, bytes, this.#codec)
-    return own ? new Message(this.#handle, value, this.#ids[index], (table[row + 3] & AGAIN) !== 0) : value
+    return own ? new Message(this.#acknowledging, value, this.#ids[index], (table[row + 3] & AGAIN) !== 0) : value
   }
 }
 

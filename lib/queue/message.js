@@ -2,13 +2,18 @@
 
 const { callError, CLOSED } = require('./errors')
 
+/**
+ * What a handle does with messages that it received.
+ * @typedef {{ ack: (id: number) => number, release: (id: number) => number }} Acknowledging
+ */
+
 /** A message of a queue with `ack: true`: it stays in the queue until it is acknowledged. */
 class Message {
   #handle
   #id
 
   /**
-   * @param {import('../binding').QueueHandle} handle
+   * @param {Acknowledging} handle
    * @param {any} data
    * @param {number} id
    * @param {boolean} redelivered

@@ -43,15 +43,7 @@ class Outbox {
    * @returns {Waiting | undefined} the message, if there is no room for it
    */
   send (value) {
-    if (this.#append(value)) {
-      const used = this.#used
-      this.#used = 0
-      const taken = this.#flushed(used)
-      if (taken === used) return undefined
-      if (taken < 0) throw callError(taken, 'send')
-      return this.#copy(0)
-    }
-    return this.#sendLarge(value)
+    return this.#append(value) ? this.#sendOne() : this.#sendLarge(value)
   }
 
   /**
@@ -103,10 +95,22 @@ class Outbox {
    * @returns {boolean} whether there was room in time
    */
   sendSync (value, timeout) {
-    const { tag, body } = this.encode(value)
+    const waiting = this.#append(value) ? this.#sendOne() : this.encode(value)
+    if (waiting === undefined) return true
+    const { tag, body } = waiting
     const taken = this.#handle.sendSync(tag, body, timeout)
     if (taken < 0) throw callError(taken, 'send')
     return taken === 1
+  }
+
+  /** The only message in the outbox, if there is no room for it. */
+  #sendOne () {
+    const used = this.#used
+    this.#used = 0
+    const taken = this.#flushed(used)
+    if (taken === used) return undefined
+    if (taken < 0) throw callError(taken, 'send')
+    return this.#copy(0)
   }
 
   /**

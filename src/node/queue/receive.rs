@@ -124,16 +124,18 @@ impl QueueHandle {
         }
     }
 
-    /// A message is dealt with. 0: this handle does not have it.
-    #[napi(catch_unwind)]
-    pub fn ack(&self, id: f64) -> i32 {
-        self.inner.with(|work| work.ack(bytes(id)).map_or(DAMAGED, i32::from))
+    /// Says of a message that it is dealt with. 0: this handle does not have it.
+    #[napi(catch_unwind, ts_return_type = "(id: number) => number")]
+    pub fn acker<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
+        let inner = Rc::clone(&self.inner);
+        direct::function(env, move |[id]| inner.with(|work| work.ack(bytes(id)).map_or(DAMAGED, i32::from)))
     }
 
-    /// A message goes back to the queue. 0: this handle does not have it.
-    #[napi(catch_unwind)]
-    pub fn release(&self, id: f64) -> i32 {
-        self.inner.with(|work| work.release(bytes(id)).map_or(DAMAGED, i32::from))
+    /// Gives a message back to the queue. 0: this handle does not have it.
+    #[napi(catch_unwind, ts_return_type = "(id: number) => number")]
+    pub fn releaser<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
+        let inner = Rc::clone(&self.inner);
+        direct::function(env, move |[id]| inner.with(|work| work.release(bytes(id)).map_or(DAMAGED, i32::from)))
     }
 }
 
