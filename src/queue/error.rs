@@ -96,6 +96,12 @@ impl From<JoinError> for Error {
     }
 }
 
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 impl From<Corrupt> for Error {
     fn from(_: Corrupt) -> Self {
         Self::Damaged

@@ -49,6 +49,8 @@ mod record;
 mod restore;
 #[cfg(not(interproc_loom))]
 mod sys_unix;
+#[cfg(not(interproc_loom))]
+mod tokio;
 #[cfg(all(not(interproc_loom), any(test, feature = "node")))]
 mod watch;
 #[cfg(not(interproc_loom))]

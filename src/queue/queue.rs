@@ -321,12 +321,12 @@ impl Queue {
         Ok(())
     }
 
-    fn receive_value<T: DeserializeOwned>(&mut self, wait: Wait) -> Result<Option<T>, Error> {
+    pub(super) fn receive_value<T: DeserializeOwned>(&mut self, wait: Wait) -> Result<Option<T>, Error> {
         self.without_ack()?;
         Ok(self.fetch(1, wait, |fetched| fetched.decode())?.pop())
     }
 
-    fn receive_one(&mut self, wait: Wait) -> Result<Option<Message>, Error> {
+    pub(super) fn receive_one(&mut self, wait: Wait) -> Result<Option<Message>, Error> {
         Ok(self.fetch(1, wait, |fetched| Ok(fetched.into_message()))?.pop())
     }
 

@@ -156,6 +156,42 @@ fn queues_in_files() {
 }
 
 #[test]
+fn on_a_runtime_of_tokio() {
+    fn goes<T: Send>(future: T) -> T {
+        future
+    }
+    let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (mut sender, mut receiver) = pair(&Options::new().capacity(512));
+    runtime.block_on(async {
+        // Given up: nothing is received by it, and nobody thinks that it waits.
+        assert!(::tokio::time::timeout(SOON, receiver.receive_async::<Job>()).await.is_err());
+        let sending = goes(async {
+            for number in 0..300 {
+                sender.send_async(&job(number)).await.unwrap();
+            }
+        });
+        let receiving = goes(async {
+            for number in 0..300 {
+                assert_eq!(receiver.receive_async::<Job>().await.unwrap(), job(number));
+            }
+        });
+        ::tokio::join!(sending, receiving);
+    });
+    // From a thread that is not on the runtime, and to one.
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(SOON);
+        sender.send("from a thread").unwrap();
+        sender
+    });
+    let text = runtime.block_on(async { receiver.receive_message_async().await.unwrap().decode::<String>().unwrap() });
+    assert_eq!(text, "from a thread");
+    let mut sender = thread.join().unwrap();
+    // The same handle waits either way.
+    sender.send("again").unwrap();
+    assert_eq!(receiver.receive_timeout::<String>(SOON).unwrap().as_deref(), Some("again"));
+}
+
+#[test]
 fn handles_and_errors_go_to_other_threads() {
     fn goes<T: Send>() {}
     fn is_shared<T: Send + Sync>() {}
