@@ -30,10 +30,84 @@ test('what was set is got, whatever it is', () => {
   expect([map.get('nothing'), map.has('nothing'), map.has('bytes'), map.size]).toEqual([undefined, false, true, values.length + 2])
   expect(() => map.set('x', undefined)).toThrow(TypeError)
   expect(() => map.set('x', () => {})).toThrow(TypeError)
+  for (const value of [undefined, () => {}, Symbol('s'), 1n]) {
+    expect(() => map.set('x', value)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }))
+  }
   expect(() => map.set(1, 1)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }))
   expect(() => map.set('x', 1, { ttl: -1 })).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }))
   expect(() => new SharedMap({ capacity: 5 })).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }))
   expect(Object.prototype.toString.call(map)).toBe('[object SharedMap]')
+})
+
+test('bytes, strings, numbers and JSON are told apart', () => {
+  const map = make()
+  const values = ['1', 1, '"1"', Buffer.from('1'), [1], '[1]', 'null', null, 'true', true, NaN, -Infinity, -0, '-0']
+  for (const value of values) {
+    map.set('key', value)
+    // The second and third are given without a call.
+    for (let i = 0; i < 3; i++) expect(map.get('key')).toStrictEqual(value)
+  }
+  map.set('key', { date: new Date(0), not: undefined, nan: NaN, toJSON: undefined })
+  expect(map.get('key')).toEqual({ date: '1970-01-01T00:00:00.000Z', nan: null })
+  expect(() => map.set('key', { n: 1n })).toThrow(TypeError)
+  expect(map.get('key')).toEqual({ date: '1970-01-01T00:00:00.000Z', nan: null })
+})
+
+test('what get gives is one\'s own', () => {
+  const map = make()
+  const value = JSON.parse('{"a":{"b":[1,{"c":2}]},"__proto__":{"d":[3]},"0":[[]],"e":null}')
+  map.set('key', value)
+  for (let i = 0; i < 4; i++) {
+    const got = map.get('key')
+    expect(JSON.stringify(got)).toBe(JSON.stringify(value))
+    expect(Object.getPrototypeOf(got)).toBe(Object.prototype)
+    got.a.b[1].c = 'changed'
+    got.a.b.push('more')
+    Object.getOwnPropertyDescriptor(got, '__proto__').value.d.length = 0
+    got[0][0].push('inner')
+    delete got.e
+  }
+  const bytes = map.set('bytes', Buffer.from('abc')).get('bytes')
+  bytes[0] = 0
+  expect(map.get('bytes').toString()).toBe('abc')
+})
+
+test('keys and values of any length', () => {
+  const map = make({ capacity: 32 * 2 ** 20 })
+  const lengths = [0, 1, 63, 64, 65, 5000, 16 * 1024, 100_000, 3 * 2 ** 20]
+  const kinds = [length => 'x'.repeat(length), length => '\u20ac'.repeat(length / 3), length => Buffer.alloc(length, 7), length => ['y'.repeat(length)]]
+  for (const length of lengths) {
+    for (const kind of kinds) {
+      const value = kind(length)
+      map.set('key', value)
+      // Not by Jest's own comparison, which takes seconds for so much.
+      const same = got => Buffer.isBuffer(value) ? value.equals(got) : JSON.stringify(got) === JSON.stringify(value)
+      for (let i = 0; i < 3; i++) expect([length, same(map.get('key'))]).toEqual([length, true])
+    }
+    const key = 'k'.repeat(length)
+    expect([map.has(key), map.setIfAbsent(key, length), map.get(key), map.update(key, n => n + 1), map.increment(key)])
+      .toEqual([false, true, length, length + 1, length + 2])
+    expect([map.delete(key), map.get(key)]).toEqual([true, undefined])
+  }
+  for (const call of [() => map.get('\ud800'), () => map.set('\ud800', 1), () => map.has('\ud800'), () => map.delete('\ud800'), () => map.increment('\ud800')]) {
+    expect(call).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }))
+  }
+  expect(map.set('\u0000ü💡', 1).get('\u0000ü💡')).toBe(1)
+})
+
+test('a call within a call', () => {
+  const map = make()
+  map.set('outer', { toJSON: () => map.set('inner', 'x'.repeat(50_000)).get('inner').length })
+  expect([map.get('outer'), map.update('outer', n => map.set('other', n).get('other') + 1)]).toEqual([50_000, 50_001])
+})
+
+test('more keys than a thread keeps', () => {
+  const map = make({ capacity: 2 ** 20 })
+  for (let i = 0; i < 30_000; i++) {
+    map.set(`${i % 10_000}`, { i })
+    expect(map.get(`${i % 10_000}`).i).toBe(i)
+    if (i > 5000 && map.has(`${i % 10_000 - 5000}`)) expect(map.get(`${i % 10_000 - 5000}`)?.i).toBe(i - 5000)
+  }
 })
 
 test('iterates as a Map does', () => {
@@ -71,6 +145,10 @@ test('update, increment and setIfAbsent', () => {
   expect(calls).toBe(2)
   expect([map.update('n', () => undefined), map.has('n'), map.update('n', () => undefined)]).toEqual([undefined, false, undefined])
   expect([map.increment('i'), map.increment('i', 2.5), map.get('i')]).toEqual([1, 3.5, 3.5])
+  expect([map.increment('i', -5), map.increment('i', 0)]).toEqual([-1.5, -1.5])
+  // Doubles: exact to 2^53.
+  expect([map.set('big', 2 ** 53 - 1).increment('big'), map.increment('big')]).toEqual([2 ** 53, 2 ** 53])
+  expect(() => map.increment('i', 1n)).toThrow(TypeError)
   map.set('text', 'x')
   expect(() => map.increment('text')).toThrow(expect.objectContaining({ code: 'ERR_INVALID_STATE' }))
   expect([map.setIfAbsent('once', 1), map.setIfAbsent('once', 2), map.get('once')]).toEqual([true, false, 1])
@@ -89,6 +167,59 @@ test('entries end, and the least used makes room', async () => {
   const strict = make({ capacity: 4096, evict: false })
   expect(() => { for (let i = 0; i < 100; i++) strict.set(`${i}`, i) }).toThrow(expect.objectContaining({ code: 'ERR_INVALID_STATE' }))
   expect(strict.get('0')).toBe(0)
+})
+
+test('a time to live ends where it says', async () => {
+  const map = make({ ttl: 60_000 })
+  const soon = { ttl: 150 }
+  map.set('set', 1, soon).set('again', 1, soon).set('ever', 1, soon).set('changed', 1, soon)
+  map.increment('counted', 1, soon)
+  const begun = Date.now()
+  // Begins anew, with the map's; never ends; is kept by increment.
+  map.set('again', 2).set('ever', 2, { ttl: 0 })
+  map.update('changed', n => n + 1)
+  map.increment('counted', 1, { ttl: 60_000 })
+  const there = () => ['set', 'again', 'ever', 'changed', 'counted'].filter(key => map.has(key))
+  // Whether the clock was at the end already is not known if it was between.
+  let before, seen, now
+  do {
+    before = Date.now()
+    seen = [there().length, map.size, [...map.keys()].length, map.get('set'), map.get('counted')]
+    now = Date.now()
+    if (now < begun + 150) expect(seen).toEqual([5, 5, 5, 1, 2])
+    await new Promise(resolve => setTimeout(resolve, 5))
+  } while (before < begun + 160)
+  expect(seen).toEqual([3, 3, 3, undefined, undefined])
+  expect(there()).toEqual(['again', 'ever', 'changed'])
+  expect([map.increment('counted'), map.setIfAbsent('set', 3)]).toEqual([1, true])
+  for (const ttl of [-1, 1.5, '1', NaN]) expect(() => map.set('x', 1, { ttl })).toThrow(expect.objectContaining({ code: expect.stringMatching(/^ERR_(OUT_OF_RANGE|INVALID_ARG_TYPE)$/) }))
+})
+
+test('what was used longest ago goes first, and what is replaced never does', () => {
+  const map = make({ capacity: 128 * 100 })
+  for (let i = 0; i < 100; i++) map.set(`${i}`, i)
+  // Read, written anew, and looked for, which is no use.
+  for (const key of ['0', '2']) map.get(key)
+  map.set('1', 'new')
+  map.has('3')
+  for (let i = 100; i < 110; i++) map.set(`${i}`, i)
+  const keys = new Set(map.keys())
+  const gone = Array.from({ length: 110 }, (_, i) => `${i}`).filter(key => !keys.has(key))
+  expect(gone).toEqual(['3', '4', '5', '6', '7', '8', '9', '10', '11', '12'])
+  expect(() => map.set('too large', 'x'.repeat(13_000))).toThrow(expect.objectContaining({ code: 'ERR_INVALID_STATE' }))
+  // One that takes all the room but that of what it replaces.
+  map.clear()
+  map.set('x', 1).set('x', 'x'.repeat(11_000)).set('x', 2)
+  expect([...map]).toEqual([['x', 2]])
+})
+
+test('what has ended makes room before what is used', async () => {
+  const map = make({ capacity: 128 * 20, evict: false })
+  for (let i = 0; i < 20; i++) map.set(`${i}`, i, { ttl: i % 2 === 0 ? 1 : 0 })
+  await new Promise(resolve => setTimeout(resolve, 10))
+  for (let i = 0; i < 10; i++) map.set(`new ${i}`, i)
+  expect([...map.keys()]).toEqual([...Array.from({ length: 10 }, (_, i) => `${2 * i + 1}`), ...Array.from({ length: 10 }, (_, i) => `new ${i}`)])
+  expect(() => map.set('more', 1)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_STATE' }))
 })
 
 test('processes share it: no change is lost, iteration goes on while others write', async () => {
@@ -150,6 +281,10 @@ test('counters add exactly between processes', async () => {
   expect([`${counter}`, counter.exchange(7n), counter.compareExchange(7n, 8n), JSON.stringify({ counter })]).toEqual(['-1', -1n, 7n, '{"counter":"8"}'])
   expect(new SharedCounter(name).value).toBe(8n)
   expect(SharedCounter.list().find(entry => entry.name === name)).toEqual({ name, value: 8n })
+  counter.value = 2n ** 63n - 1n
+  expect([counter.add(), counter.value, counter.and(0xffn), counter.or(6n), counter.xor(2n), counter.value])
+    .toEqual([2n ** 63n - 1n, -(2n ** 63n), -(2n ** 63n), 0n, 6n, 4n])
+  expect(() => counter.add(1)).toThrow(TypeError)
   expect(() => new SharedCounter('')).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }))
 })
 

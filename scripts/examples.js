@@ -43,6 +43,11 @@ const examples = [{
   programs: ['parent.js'],
   shows: 'the worker wrote 21 bytes into the parent\'s buffer'
 }, {
+  name: 'rate-limit',
+  job: 'Shared map',
+  programs: ['parent.js'],
+  shows: '100 of 150 requests came through, whichever worker they came to'
+}, {
   name: 'queue',
   job: 'Message queue',
   programs: ['server.js', 'client.js'],

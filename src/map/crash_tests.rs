@@ -1,22 +1,27 @@
-//! A process killed before each of its stores.
+//! A process killed, and stopped, before each of its stores.
 
-use std::process::Command;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
-use super::Map;
 use super::tests::{get, named, random_name, set};
+use super::{Map, Put, Value};
 
+/// Name of the map, stores to make, `kill` or `stop`.
 const ROLE: &str = "INTERPROC_MAP_CRASH";
 
 /// Stores that this process may still make; negative: as many as it likes.
 static LEFT: AtomicI64 = AtomicI64::new(-1);
+/// Whether it is stopped then, not killed.
+static STOPS: AtomicBool = AtomicBool::new(false);
 
 /// Called before every store.
 pub(super) fn step() {
     if LEFT.load(Ordering::Relaxed) >= 0 && LEFT.fetch_sub(1, Ordering::Relaxed) == 0 {
-        let _ = kill_process(getpid(), Signal::KILL);
+        let signal = if STOPS.load(Ordering::Relaxed) { Signal::STOP } else { Signal::KILL };
+        let _ = kill_process(getpid(), signal);
     }
 }
 
@@ -31,13 +36,19 @@ fn run(map: &Map) {
     for i in 0..6 {
         set(map, &format!("{i}"), &"y".repeat(100));
     }
+    map.put(b"short", Value::Number(1.0), Some(1), Put::Always).unwrap();
+    std::thread::sleep(Duration::from_millis(2));
+    let _ = map.len();
+    map.clear();
+    set(map, "last", "v");
 }
 
 #[test]
 fn map_crash_role() {
     let Ok(role) = std::env::var(ROLE) else { return };
-    let [name, steps] = role.split('\n').collect::<Vec<_>>()[..] else { panic!("a bad role: {role}") };
+    let [name, steps, end] = role.split('\n').collect::<Vec<_>>()[..] else { panic!("a bad role: {role}") };
     let map = named(name, 16, true);
+    STOPS.store(end == "stop", Ordering::Relaxed);
     LEFT.store(steps.parse().unwrap(), Ordering::Relaxed);
     run(&map);
     LEFT.store(-1, Ordering::Relaxed);
@@ -51,11 +62,7 @@ fn killed_before_every_store() {
     for steps in 0.. {
         map.clear();
         set(&map, "kept", "old");
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "map::crash_tests::map_crash_role", "--quiet", "--nocapture"])
-            .env(ROLE, format!("{name}\n{steps}"))
-            .output()
-            .unwrap();
+        let output = victim(&name, steps, "kill").output().unwrap();
         // Old, new, or evicted; never half of one. Readers do not wait for the repair, and it takes nothing back that they saw.
         let before = [get(&map, "kept"), get(&map, "added")];
         let count = map.len();
@@ -81,4 +88,45 @@ fn killed_before_every_store() {
         deaths += 1;
     }
     assert!(deaths > 200, "every store is a step: {deaths}");
+}
+
+/// Readers go on while a writer is stopped amid any change, and writers once it is killed.
+#[test]
+fn stopped_before_every_store() {
+    let name = random_name();
+    let map = named(&name, 16, true);
+    for steps in 0.. {
+        map.clear();
+        set(&map, "kept", "old");
+        #[expect(clippy::zombie_processes, reason = "waitpid waits for it")]
+        let child = victim(&name, steps, "stop").stdout(Stdio::null()).spawn().unwrap();
+        let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
+        if !status.stopped() {
+            assert_eq!(status.exit_status(), Some(0), "{steps}");
+            assert_eq!(map.keys(), [b"last"]);
+            break;
+        }
+        // Twice, for what is there stays as long as nobody writes.
+        let read = || [get(&map, "kept"), get(&map, "added"), get(&map, "last")];
+        let found = read();
+        assert!(found[0].as_ref().is_none_or(|kept| kept == "old" || *kept == "new".repeat(100)), "{steps}: {found:?}");
+        assert!(found[1].as_ref().is_none_or(|added| *added == "x".repeat(300)), "{steps}: {found:?}");
+        assert_eq!(found, read(), "{steps}");
+        let keys = map.keys();
+        assert!(keys.iter().all(|key| map.has(key)), "{steps}: {keys:?}");
+        assert_eq!(keys.contains(&b"kept".to_vec()), found[0].is_some(), "{steps}: {keys:?}");
+        kill_process(pid, Signal::KILL).unwrap();
+        waitpid(Some(pid), WaitOptions::empty()).unwrap();
+        set(&map, "next", "v");
+        assert_eq!(get(&map, "next").as_deref(), Some("v"), "{steps}");
+    }
+}
+
+fn victim(name: &str, steps: usize, end: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "map::crash_tests::map_crash_role", "--quiet", "--nocapture"])
+        .env(ROLE, format!("{name}\n{steps}\n{end}"));
+    command
 }

@@ -135,3 +135,7 @@ fn step() {
     #[cfg(all(test, not(interproc_loom)))]
     super::crash_tests::step();
 }
+
+#[cfg(all(test, interproc_loom))]
+#[path = "published_loom_tests.rs"]
+mod loom_tests;

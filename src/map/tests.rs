@@ -1,12 +1,12 @@
 //! The rules in one process; scribbled bytes.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Counters, Full, Map, Options, Put, Value};
+use super::{Counters, Full, MAX_COUNTERS, Map, Options, Put, Value};
 use crate::shm::{Name, Place};
 
 pub(super) fn random_name() -> String {
@@ -102,6 +102,40 @@ fn entries_end() {
     assert_eq!(map.keys(), [b"long"]);
 }
 
+/// Whoever reads while others write finds the value before or the one after, never none, never half of one, never an older one again.
+#[test]
+fn readers_beside_writers() {
+    let map = map(64, false);
+    let value = |number: u64| format!("{number:010}").repeat(1 + usize::try_from(number % 30).unwrap());
+    set(&map, "here", &value(0));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 1..20_000 {
+                set(&map, "here", &value(number));
+                set(&map, &format!("other {}", number % 7), &"x".repeat(50));
+                map.delete(format!("other {}", (number + 3) % 7).as_bytes());
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut last = 0;
+                while !over.load(Ordering::Relaxed) {
+                    let found = get(&map, "here").expect("it is replaced, never removed");
+                    let number = found[..10].parse().unwrap();
+                    assert_eq!(found, value(number));
+                    assert!(number >= last, "{number} after {last}");
+                    last = number;
+                    assert!(map.has(b"here"));
+                    assert_eq!(map.keys().iter().filter(|key| *key == b"here").count(), 1);
+                }
+            });
+        }
+    });
+    assert_eq!(get(&map, "here"), Some(value(19_999)));
+}
+
 #[test]
 fn counters_have_names() {
     let name = Name::new(&random_name()).unwrap();
@@ -110,6 +144,11 @@ fn counters_have_names() {
     assert_eq!((a, b, again), (0, 1, 0));
     counters.segment().region().atomic_u64(8).unwrap().store(7, Ordering::Relaxed);
     assert_eq!(counters.list(), [(b"a".to_vec(), 0), (b"b".to_vec(), 7)]);
+    let number = |number: usize| counters.find(format!("counter {number}").as_bytes());
+    for i in 2..MAX_COUNTERS {
+        assert_eq!(number(i), Some(i));
+    }
+    assert_eq!((number(MAX_COUNTERS), number(7), counters.list().len()), (None, Some(7), MAX_COUNTERS));
 }
 
 proptest! {
@@ -161,4 +200,43 @@ proptest! {
         set(&map, "x", "sound again");
         prop_assert_eq!(get(&map, "x"), Some("sound again".to_owned()));
     }
+}
+
+/// The same while someone goes on scribbling, over heads and chains as over everything else.
+#[test]
+fn scribbling_all_the_time_is_survived() {
+    let map = map(32, true);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let region = map.segment().region();
+            let mut random = 0x9e37_79b9_u32;
+            while !over.load(Ordering::Relaxed) {
+                random ^= random << 13;
+                random ^= random >> 17;
+                random ^= random << 5;
+                let at = 16 + random as usize % (region.len() / 4 - 4) * 4;
+                // Small numbers lead somewhere.
+                let value = if random & 0x300 == 0 { random } else { random >> 10 & 63 };
+                region.atomic_u32(at - at % 4).unwrap().store(value, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_micros(20));
+            }
+        });
+        for i in 0..30_000_usize {
+            let key = format!("{}", i % 40);
+            match i % 11 {
+                0 => drop(map.keys()),
+                1 => drop(map.delete(key.as_bytes())),
+                2 => drop(map.increment(key.as_bytes(), 1.0, Some(5))),
+                3 => drop(map.len()),
+                4 if i % 121 == 4 => map.clear(),
+                5..8 => drop(map.put(key.as_bytes(), text(&"x".repeat(i % 300)), None, Put::Always)),
+                _ => drop(map.get(key.as_bytes())),
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    map.clear();
+    set(&map, "x", "sound again");
+    assert_eq!(get(&map, "x"), Some("sound again".to_owned()));
 }
