@@ -183,6 +183,32 @@ describe('calls within the callback of drain', () => {
   })
 })
 
+test('a codec that receives while it decodes a batch gets none of it', async () => {
+  const nested = []
+  const queue = make({
+    codec: {
+      encode: value => Buffer.from([value]),
+      decode ([byte]) {
+        nested.push(queue.tryReceive())
+        return byte
+      }
+    }
+  })
+  await queue.sendMany([1, 2, 3])
+  expect(await queue.receiveMany()).toEqual([1, 2, 3])
+  expect(nested).toEqual([undefined, undefined, undefined])
+})
+
+test('every call on a closed queue says so', async () => {
+  const queue = make()
+  queue.close()
+  const closed = code('ERR_QUEUE_CLOSED')
+  for (const call of [queue.send(1), queue.sendMany([1]), queue.receive(), queue.receiveMany()]) await expect(call).rejects.toEqual(closed)
+  for (const call of [() => queue.trySend(1), () => queue.sendSync(1), () => queue.tryReceive(), () => queue.receiveSync(),
+    () => queue.drain(() => {}), () => queue.stats()]) expect(call).toThrow(closed)
+  expect(await queue[Symbol.asyncIterator]().next()).toEqual({ value: undefined, done: true })
+})
+
 test('a listener that throws stops neither the process that catches that nor the messages after it', () => {
   const program = `
     const { Queue } = require(${JSON.stringify(path.join(__dirname, '..'))})

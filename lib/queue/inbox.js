@@ -51,8 +51,8 @@ class Inbox {
   #settling = false
   /** Set with the queue's end. */
   closed = false
-  /** Set while `drain` shows messages: what is there is leased by it. */
-  shown = false
+  /** Set while the program's own code looks at leased messages: what it receives meanwhile is none of them. */
+  busy = false
 
   /**
    * @param {import('../binding').QueueHandle} handle
@@ -76,7 +76,7 @@ class Inbox {
    * @returns {any}
    */
   take () {
-    if (this.#taken === this.#count && this.#lease(this.#most) === 0) return NOTHING
+    if (this.busy || (this.#taken === this.#count && this.#lease(this.#most) === 0)) return NOTHING
     const index = this.#taken
     this.#mark[0] = this.#taken = index + 1
     try {
@@ -93,11 +93,12 @@ class Inbox {
    * @returns {any[]}
    */
   takeMany (most) {
-    if (this.#taken === this.#count && this.#lease(most) === 0) return []
+    if (this.busy || (this.#taken === this.#count && this.#lease(most) === 0)) return []
     const first = this.#taken
     const count = Math.min(this.#count - first, most)
     const values = new Array(count)
     let done = 0
+    this.busy = true
     try {
       for (; done < count; done++) values[done] = this.#value(first + done)
     } catch (error) {
@@ -108,6 +109,7 @@ class Inbox {
       }
       values.length = done
     } finally {
+      this.busy = false
       this.#mark[0] = this.#taken = first + done
       if (this.#taken === this.#count) this.#finish()
       else if (!this.#settling) this.#settleSoon()
@@ -121,7 +123,7 @@ class Inbox {
    * @param {number} spin microseconds of looking without sleeping
    */
   takeSync (timeout, spin) {
-    if (this.shown) throw new ERR_INVALID_STATE('receiveSync() cannot wait for messages that drain() is showing')
+    if (this.busy) throw new ERR_INVALID_STATE('receiveSync() cannot wait for messages that are being shown by drain() or decoded')
     if (this.#taken === this.#count) this.#leased(this.#fetchSync(1, LEASE_BYTES, timeout, spin))
     return this.#count === 0 ? NOTHING : this.take()
   }
@@ -165,7 +167,6 @@ class Inbox {
 
   /** @param {number} most */
   #lease (most) {
-    if (this.shown) return 0
     return this.#leased(this.#fetch(most, LEASE_BYTES))
   }
 

@@ -1,5 +1,6 @@
 'use strict'
 
+const { ERR_QUEUE_CLOSED } = require('../errors')
 const { validateFunction, validateInteger, validateObject } = require('../validate')
 const { PART } = require('./codec')
 const { callError } = require('./errors')
@@ -105,12 +106,13 @@ class Receiver {
     const { max = Infinity } = options
     if (max !== Infinity) validateInteger(max, 'options.max', 0)
     const inbox = this.#inbox
+    if (inbox.closed) throw new ERR_QUEUE_CLOSED()
     // From within another drain: all that is there is being shown by that one.
-    if (inbox.shown) return 0
+    if (inbox.busy) return 0
     inbox.settle()
     const view = this.#view ??= new View(this.#handle.slots(), this.#codec)
     let total = 0
-    inbox.shown = true
+    inbox.busy = true
     try {
       while (total < max && !inbox.closed) {
         const count = this.#drainOnce(view, each, Math.min(BURST, max - total))
@@ -118,7 +120,7 @@ class Receiver {
         total += count
       }
     } finally {
-      inbox.shown = false
+      inbox.busy = false
       // Of calls that the callback made.
       if (this.waits) {
         this.serve()
