@@ -8,6 +8,7 @@ const path = require('node:path')
 const { Queue, SharedBuffer, SharedCounter, SharedMap } = require('..')
 const { list } = require('../lib/shared')
 const { compiler, buildCPeer, cPeer, removeCPeer } = require('./fixtures/c-peer')
+const { killStorm } = require('./fixtures/kill-storm')
 const { leftovers, worker } = require('./fixtures/queue-support')
 const { randomName } = require('./fixtures/shared-support')
 
@@ -117,6 +118,13 @@ withC('C', () => {
   })
 
   describe('kill -9', () => {
+    test('of C at random: nothing is lost that was not acknowledged', async () => {
+      const [there, back] = [make({ ack: true, capacity: 16_384 }), make({ capacity: 16_384 })]
+      const { lost, sent } = await killStorm(there, back, 50, () => cPeer('echo', there.ticket, back.ticket))
+      expect(lost).toEqual([])
+      expect(sent).toBeGreaterThan(50)
+    }, 120_000)
+
     test.each([false, true])('of C that has a message, acknowledgement: %s', async ack => {
       const queue = make({ ack })
       await queue.sendMany(['first', 'second', 'third'])

@@ -4,6 +4,7 @@
 
 const { Queue } = require('..')
 const { rustExamples, runExample } = require('../scripts/examples')
+const { killStorm } = require('./fixtures/kill-storm')
 const { buildRustPeer, rustPeer } = require('./fixtures/rust-peer')
 
 const open = []
@@ -139,6 +140,13 @@ test('Rust senders that are killed anywhere leave a queue without a gap', async 
   }
   expect(queue.stats().used).toBe(0)
 })
+
+test('receivers that are killed at random lose nothing that they did not acknowledge', async () => {
+  const [there, back] = [make({ ack: true, capacity: 16_384 }), make({ capacity: 16_384 })]
+  const { lost, sent } = await killStorm(there, back, 50, () => rustPeer('pass-on', there.ticket, back.ticket))
+  expect(lost).toEqual([])
+  expect(sent).toBeGreaterThan(50)
+}, 120_000)
 
 test.each(rustExamples)('examples/$name', async example => {
   await runExample(example)

@@ -123,12 +123,14 @@ static enum found look(const struct map *map, const char *key, struct value *val
                 free(bytes);
                 return AGAIN;
             }
-            if (memcmp(bytes, key, key_len) == 0) {
+            bool same = memcmp(bytes, key, key_len) == 0;
+            if (same && !ended) {
                 memmove(bytes, bytes + key_len, length);
                 *value = (struct value) { kind, length, bytes };
-                return ended ? NOTHING : FOUND;
+                return FOUND;
             }
             free(bytes);
+            if (same) return NOTHING;
         }
         if (!still(map, head, stamp)) return AGAIN;
         link_at = head + CHAIN;
@@ -151,10 +153,8 @@ struct value map_get(const char *place, const char *key) {
         atomic_thread_fence(memory_order_acquire);
         if (found == FOUND || (found == NOTHING && before % 2 == 0 && load32(&map, AT_REBUILT) == before)) {
             segment_leave(&map.segment);
-            return found == FOUND ? value : (struct value) { 0, 0, NULL };
+            return value;
         }
-        free(value.bytes);
-        value.bytes = NULL;
     }
     fail("the map is to be repaired by one who takes its mutex");
     return value;

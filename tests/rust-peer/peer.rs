@@ -19,6 +19,7 @@ fn main() -> Outcome {
         ["produce", place, codec, count] => queues::produce(place, codec, count.parse()?),
         ["consume", place, count] => queues::consume(place, count.parse()?),
         ["hold", place] => queues::hold(place),
+        ["pass-on", from, to] => queues::pass_on(from, to),
         ["take", place] => queues::take(place),
         ["flood", place] => queues::flood(place),
         ["foreign", place] => queues::foreign(place),

@@ -88,6 +88,17 @@ pub(crate) fn hold(place: &str) -> Outcome {
     wait_for_the_end()
 }
 
+/// Passes messages on, and acknowledges each when that is done: none is lost, whenever this program is killed.
+pub(crate) fn pass_on(from: &str, to: &str) -> Outcome {
+    let mut from = Options::new().create(false).ack(true).open(from)?;
+    let mut to = Options::new().create(false).open(to)?;
+    loop {
+        let message = from.receive_message()?;
+        to.send(&message.decode::<serde_json::Value>()?)?;
+        from.ack(message)?;
+    }
+}
+
 /// Takes one message of a batch, and keeps none of the others.
 pub(crate) fn take(place: &str) -> Outcome {
     let mut queue = Queue::open(place)?;
