@@ -9,12 +9,14 @@ let allowed = 0
 let running = 3
 
 for (let i = 0; i < running; i++) {
-  const worker = fork(`${__dirname}/worker.js`, [hits.ticket])
+  const worker = fork(`${__dirname}/worker.js`)
   worker.on('message', ({ pid, passed }) => {
     console.log(`worker ${pid} let ${passed} of 50 through`)
     allowed += passed
+    worker.disconnect()
   })
   worker.on('exit', () => { if (--running === 0) end() })
+  worker.send(hits.ticket)
 }
 
 function end () {
