@@ -37,6 +37,8 @@ mod shard;
 #[cfg(not(interproc_loom))]
 mod table;
 #[cfg(not(interproc_loom))]
+mod wait;
+#[cfg(not(interproc_loom))]
 mod word;
 
 #[cfg(not(interproc_loom))]
@@ -47,7 +49,7 @@ pub use bell::{Bell, watch};
 pub use list::Entry;
 pub(crate) use mutex::{Got, Mutex, World};
 #[cfg(not(interproc_loom))]
-pub use named::{Lock, LockError, LockMode, Permit, Semaphore, Waited, notify, wait, wait64};
+pub use named::{Lock, LockError, LockMode, Permit, Semaphore};
 #[cfg(not(interproc_loom))]
 pub use outcome::{Answer, Id, Outcome, Patience};
 #[cfg(not(interproc_loom))]
@@ -58,6 +60,8 @@ pub(crate) use record::{owner_of, owner_word};
 pub use shard::Ask;
 #[cfg(not(interproc_loom))]
 pub use table::Table;
+#[cfg(not(interproc_loom))]
+pub use wait::{Waited, notify, wait, wait64};
 #[cfg(not(interproc_loom))]
 pub use word::Word;
 

@@ -1,5 +1,4 @@
-//! Locks, semaphores and waiting on words for Rust programs, with the thread blocked: what `locks`, `Semaphore`, `wait` and
-//! `notify` are in JavaScript.
+//! Locks and semaphores for Rust programs, with the thread blocked: what `locks` and `Semaphore` are in JavaScript.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,8 +8,7 @@ use super::outcome::{Answer, Id, Outcome};
 use super::record::{MAX_KEY_LEN, Mode};
 use super::shard::Ask;
 use super::table::Table;
-use super::word::Word;
-use crate::shm::{OpenError, SharedBuffer};
+use crate::shm::OpenError;
 
 /// As in `agent`.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -41,17 +39,6 @@ pub enum LockError {
     NoSuchCount,
     /// The word is not aligned, or does not lie in the buffer.
     NoWord,
-}
-
-/// What became of a [`wait`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waited {
-    /// Someone notified.
-    Ok,
-    /// The word was not what it was thought to be.
-    NotEqual,
-    /// Nobody notified in time.
-    TimedOut,
 }
 
 /// A lock that is held until it is dropped. `locks.request(name, …)` in JavaScript waits for it, in any process of the user, and
@@ -213,86 +200,6 @@ impl Drop for Hold {
         // Stolen, or already gone with a damaged table: there is nothing to give back.
         let _ = self.table.end(self.id, None);
     }
-}
-
-/// Blocks the thread until someone notifies the 32-bit word at `offset`, if it is `expected`. The same as `wait` in JavaScript.
-///
-/// ```
-/// use std::sync::atomic::Ordering::SeqCst;
-/// use interproc::{lock, lock::Waited, shm::SharedBuffer};
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let buffer = SharedBuffer::alloc(8)?;
-/// let other = SharedBuffer::open(&buffer.ticket())?;
-/// let thread = std::thread::spawn(move || {
-///     other.atomic_u32(0).expect("it is inside").store(1, SeqCst);
-///     lock::notify(&other, 0, u32::MAX)
-/// });
-/// while buffer.atomic_u32(0).expect("it is inside").load(SeqCst) == 0 {
-///     let waited = lock::wait(&buffer, 0, 0, None)?;
-///     assert_ne!(waited, Waited::TimedOut);
-/// }
-/// # thread.join().unwrap()?;
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Errors
-/// [`LockError::NoWord`], [`LockError::Open`], [`LockError::Full`]
-pub fn wait(
-    buffer: &SharedBuffer,
-    offset: usize,
-    expected: u32,
-    timeout: Option<Duration>,
-) -> Result<Waited, LockError> {
-    buffer.atomic_u32(offset).ok_or(LockError::NoWord)?;
-    wait_for(&word(buffer, offset, u64::from(expected), false), timeout)
-}
-
-/// The same for a 64-bit word.
-///
-/// # Errors
-/// As [`wait`].
-pub fn wait64(
-    buffer: &SharedBuffer,
-    offset: usize,
-    expected: u64,
-    timeout: Option<Duration>,
-) -> Result<Waited, LockError> {
-    buffer.atomic_u64(offset).ok_or(LockError::NoWord)?;
-    wait_for(&word(buffer, offset, expected, true), timeout)
-}
-
-/// Wakes up to `count` who wait for the word at `offset`, in any process and language. Gives how many it were.
-///
-/// # Errors
-/// As [`wait`].
-pub fn notify(buffer: &SharedBuffer, offset: usize, count: u32) -> Result<u32, LockError> {
-    buffer.atomic_u32(offset).ok_or(LockError::NoWord)?;
-    Ok(Table::shared()?.notify(&word(buffer, offset, 0, false).key(), count, None).unwrap_or(0))
-}
-
-fn word(buffer: &SharedBuffer, offset: usize, expected: u64, wide: bool) -> Word {
-    Word { segment: Arc::clone(buffer.segment()), offset: buffer.offset() + offset, expected, wide }
-}
-
-fn wait_for(word: &Word, timeout: Option<Duration>) -> Result<Waited, LockError> {
-    let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let table = Table::shared()?;
-    let id = match table.wait(&word.key(), 0, until, &|| word.is_as_expected()) {
-        Outcome::Waiting { id, .. } => id,
-        Outcome::NotEqual => return Ok(Waited::NotEqual),
-        Outcome::Busy => return Ok(Waited::TimedOut),
-        _ => return Err(LockError::Full),
-    };
-    let waited = match table.block(id, until) {
-        Answer::Notified => Waited::Ok,
-        // Notified in the last moment counts.
-        _ if table.cancel(id, None) == Some(Answer::Notified) => Waited::Ok,
-        _ => Waited::TimedOut,
-    };
-    let _ = table.end(id, None);
-    Ok(waited)
 }
 
 /// For calls that do not wait: how long a process that is stopped amid a change of the table may keep them.

@@ -48,6 +48,8 @@ mod record;
 #[cfg(not(interproc_loom))]
 mod restore;
 #[cfg(not(interproc_loom))]
+mod send;
+#[cfg(not(interproc_loom))]
 mod sys_unix;
 #[cfg(not(interproc_loom))]
 mod tokio;
