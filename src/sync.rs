@@ -27,11 +27,21 @@ pub(crate) mod counted {
     }
 }
 
+/// As [`counted`], but std's when models run: what no model has.
+pub(crate) mod unmodelled {
+    #[cfg(any(not(test), interproc_loom))]
+    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+    #[cfg(all(test, not(interproc_loom)))]
+    pub(crate) use super::steps::{AtomicU32, AtomicU64};
+    #[cfg(all(test, not(interproc_loom)))]
+    pub(crate) use std::sync::atomic::Ordering;
+}
+
 /// Before whatever others can see: a store that is no atomic, a system call. Tests kill the process here.
-#[cfg(not(interproc_loom))]
 #[inline(always)]
 pub(crate) fn step() {
-    #[cfg(test)]
+    #[cfg(all(test, not(interproc_loom)))]
     steps::step();
 }
 

@@ -6,12 +6,14 @@
  */
 
 const { fork } = require('node:child_process')
+const { Victims } = require('./support/victims')
+const { STALL_MS, watch } = require('./support/watch')
 
 const NAMES = 4
 const PERMITS = 3
 const WORKERS = 6
-/** Without any progress for so long, something hangs. */
-const STALL_MS = 20_000
+/** Milliseconds that they live, in the mean. */
+const LIFE = 120
 
 if (require.main === module) work(process.argv[2])
 
@@ -32,46 +34,22 @@ async function soak (seconds, counts) {
   const own = await locks.acquire(`soak ${process.pid}`)
   Object.assign(counts, { kills: 0, stops: 0, locks: 0, deaths: 0, stalls: 0 })
   const failures = []
-  const workers = new Set()
-  const ending = { now: false }
+  const victims = new Victims(counts, failure => failures.push(failure))
   const start = () => {
-    const worker = fork(__filename, [place], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
-    let stderr = ''
-    worker.stderr.on('data', text => { stderr += text })
+    const worker = fork(__filename, [place], { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     worker.on('message', failure => failures.push(failure))
-    worker.on('exit', (code, signal) => {
-      workers.delete(worker)
-      if (signal !== 'SIGKILL') failures.push(`a worker ended by ${signal ?? code}: ${stderr}`)
-      if (!ending.now) start()
-    })
-    workers.add(worker)
+    return worker
   }
-  for (let i = 0; i < WORKERS; i++) start()
-  const deadline = Date.now() + seconds * 1000
-  let progress = { at: Date.now(), count: 0 }
-  while (Date.now() < deadline) {
-    await new Promise(resolve => setTimeout(resolve, 5 + Math.random() * 30))
-    const victim = [...workers][Math.floor(Math.random() * workers.size)]
-    if (Math.random() < 0.2) {
-      victim?.kill('SIGSTOP')
-      counts.stops++
-      await new Promise(resolve => setTimeout(resolve, Math.random() * 100))
-      victim?.kill('SIGCONT')
-    } else if (victim?.kill('SIGKILL')) {
-      counts.kills++
-    }
-    const count = Atomics.load(words, NAMES)
-    if (count !== progress.count) progress = { at: Date.now(), count }
-    if (Date.now() - progress.at > STALL_MS) {
-      counts.stalls++
-      failures.push(`no lock was got for ${STALL_MS} ms`)
-      break
-    }
+  for (let i = 0; i < WORKERS; i++) victims.keep(start, LIFE)
+  const progress = () => Atomics.load(words, NAMES)
+  const live = setInterval(() => { counts.locks = progress() }, 500)
+  if (!await watch({ until: Date.now() + seconds * 1000, progress, victims, life: LIFE })) {
+    counts.stalls++
+    failures.push(`stall: no lock was got for ${STALL_MS / 1000} seconds, although nobody was killed or stopped`)
   }
-  ending.now = true
+  clearInterval(live)
+  await victims.end()
   own.release()
-  for (const worker of workers) worker.kill('SIGKILL')
-  while (workers.size > 0) await new Promise(resolve => setTimeout(resolve, 10))
   for (let i = 0; i < NAMES; i++) {
     const lock = locks.acquireSync(`soak ${process.pid} ${i}`, { timeout: 10_000 })
     if (lock === null) failures.push(`lock ${i} was not free in the end`)
@@ -95,6 +73,7 @@ async function work (place) {
   const words = new Int32Array(SharedBuffer.open(buffer).buffer)
   const map = new SharedMap(ticket)
   const semaphore = new Semaphore(`${prefix} permits`, PERMITS)
+  process.stdout.write('ready\n')
   const random = count => Math.floor(Math.random() * count)
   const guarded = (number, lock) => {
     Atomics.add(words, NAMES, 1)

@@ -71,14 +71,16 @@ async function round (kind, until, counts, failures) {
   const start = (command, args, roles) => () => {
     if (roles.some(role => numbers[role] >= PEOPLE - 1)) return undefined
     const own = roles.map(role => String(numbers[role]++))
-    return spawn(command, [...args, place, ledger.buffer.ticket, ...own], { stdio: ['ignore', 'ignore', 'pipe'] })
+    return spawn(command, [...args, place, ledger.buffer.ticket, ...own], {
+      stdio: ['ignore', command === process.execPath ? 'pipe' : 'ignore', 'pipe']
+    })
   }
   const life = 60 + Math.random() * 300
   for (let i = 0; i < 3; i++) {
     victims.keep(start(rustVictim(), ['produce'], ['produce']), life)
     victims.keep(start(rustVictim(), ['consume'], ['consume']), life)
   }
-  for (let i = 0; i < 2; i++) victims.keep(start(process.execPath, [worker, String(ack)], ['produce', 'consume']), 300 + 4 * life)
+  for (let i = 0; i < 2; i++) victims.keep(start(process.execPath, [worker, String(ack)], ['produce', 'consume']), 3 * life)
   const massacre = stays || Math.random() < 0.3 ? setInterval(() => victims.killAll(), 1500 + Math.random() * 2000) : undefined
   const before = ledger.progress
   const live = setInterval(() => { counts.going = ledger.progress - before }, 500)

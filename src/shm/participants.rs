@@ -8,8 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::header::{JOINS_OFFSET, TABLE_OFFSET};
 use super::sys_unix as sys;
-use crate::sync::Ordering;
-use crate::sync::counted::{AtomicU32, AtomicU64};
+use crate::sync::unmodelled::{AtomicU32, AtomicU64, Ordering};
 
 /// Processes that may use one segment at the same time.
 pub const MAX_PARTICIPANTS: u32 = 256;

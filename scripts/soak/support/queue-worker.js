@@ -29,6 +29,7 @@ async function work ([ack, place, ticket, producer, consumer]) {
   const { Queue } = require('../../../lib')
   const queue = place.startsWith('file:') ? new Queue({ path: place.slice(5), create: false }) : new Queue(place, { create: false })
   const ledger = Ledger.open(ticket)
+  process.stdout.write('ready\n')
   const fail = error => {
     process.stderr.write(`${typeof error === 'string' ? error : error.stack}\n`)
     process.exit(1)

@@ -28,7 +28,8 @@ class Victims {
   get size () { return this.#running.size }
 
   /**
-   * Starts a program, and another one whenever it ended.
+   * Starts a program, and another one whenever it ended. One with a pipe for stdout lives its time from its first word on, mostly: to start
+   * takes Node.js longer than that on a busy machine.
    * @param {() => import('node:child_process').ChildProcess | undefined} start stderr must be a pipe; `undefined`: no more
    * @param {number} life mean milliseconds
    */
@@ -46,7 +47,8 @@ class Victims {
       if (signal !== 'SIGKILL' && code !== 0) this.#fail(stderr.trim() || `a program ended by ${signal ?? code}`)
       this.keep(start, life)
     })
-    this.#doom(child, life)
+    if (child.stdout === null || Math.random() < 0.1) this.#doom(child, life)
+    else child.stdout.once('data', () => this.#doom(child, life))
   }
 
   /** All at once, unless it is calm. */
@@ -78,6 +80,7 @@ class Victims {
 
   #doom (child, life) {
     const timers = this.#running.get(child)
+    if (timers === undefined) return
     const until = -Math.log(1 - Math.random()) * life
     timers.push(setTimeout(() => this.#calm || this.#kill(child), until))
     if (Math.random() > 0.2) return

@@ -19,6 +19,7 @@ mod models {
         slots: Vec<UnsafeCell<u64>>,
         armed: Vec<AtomicU64>,
         rung: AtomicU64,
+        returned: AtomicU64,
         shape: Shape,
     }
 
@@ -33,6 +34,7 @@ mod models {
                 slots: (0..count).map(|_| UnsafeCell::new(0)).collect(),
                 armed: vec![AtomicU64::new(0)],
                 rung: AtomicU64::new(0),
+                returned: AtomicU64::new(0),
                 shape,
             };
             Arc::new(memory)
@@ -185,6 +187,105 @@ mod models {
             sender.join().unwrap();
             assert_eq!(memory.receive(2), [5]);
             assert_eq!(memory.ring().free(), memory.ring().tail());
+        });
+    }
+
+    /// As `settle_reading`: back to ready, then the count that tells the others.
+    fn give_back(memory: &Memory, position: u64, owner: u16) -> bool {
+        let ring = memory.ring();
+        let Some(record) = ring.at(position).unwrap() else { return false };
+        if record.state.status != Status::Reading || record.state.owner != owner {
+            return false;
+        }
+        let returned = ring.settle(record, owner, Status::Again).is_some();
+        memory.returned.fetch_add(1, Ordering::Release);
+        returned
+    }
+
+    #[test]
+    fn loom_who_sees_the_count_of_returns_sees_the_record() {
+        model(3, || {
+            let memory = Memory::new(1);
+            assert!(memory.send(1, 1, 7));
+            let ring = memory.ring();
+            let position = ring.free();
+            ring.settle(ring.at(position).unwrap().unwrap(), 2, Status::Reading).unwrap();
+            let other = Arc::clone(&memory);
+            let giver = thread::spawn(move || assert!(give_back(&other, position, 2)));
+            // As `lease`: the count first, then the records.
+            let counted = memory.returned.load(Ordering::Acquire);
+            let found = memory.receive(3);
+            if counted == 1 {
+                assert_eq!(found, [7]);
+            }
+            giver.join().unwrap();
+            let rest = if found.is_empty() { memory.receive(3) } else { Vec::new() };
+            assert_eq!([found, rest].concat(), [7]);
+        });
+    }
+
+    #[test]
+    fn loom_what_a_dead_receiver_had_goes_to_one_other() {
+        model(3, || {
+            let memory = Memory::new(1);
+            assert!(memory.send(1, 1, 7));
+            let ring = memory.ring();
+            let position = ring.free();
+            ring.settle(ring.at(position).unwrap().unwrap(), 9, Status::Reading).unwrap();
+            let other = Arc::clone(&memory);
+            // Two find it dead at once, and go on as receivers.
+            let second = thread::spawn(move || {
+                let settled = give_back(&other, position, 9);
+                (settled, other.receive(2))
+            });
+            let settled = give_back(&memory, position, 9);
+            let found = memory.receive(3);
+            let (other_settled, other_found) = second.join().unwrap();
+            assert!(settled ^ other_settled, "settled once");
+            assert_eq!([found, other_found, memory.receive(3)].concat(), [7]);
+        });
+    }
+
+    #[test]
+    fn loom_an_acknowledgement_and_a_reclaim_free_every_slot_once() {
+        model(3, || {
+            let memory = Memory::new(1);
+            assert!(memory.send(1, 1, 7));
+            assert!(memory.send(1, 1, 8));
+            let ring = memory.ring();
+            let first = ring.free();
+            let records = [first, first + 1].map(|at| ring.at(at).unwrap().unwrap());
+            let leased = records.map(|record| ring.settle(record, 2, Status::Reading).unwrap());
+            let over =
+                |record: &crate::queue::ring::Record| matches!(record.state.status, Status::Done | Status::Aborted);
+            let other = Arc::clone(&memory);
+            // Acknowledged out of order, by whichever; both free what they can.
+            let second = thread::spawn(move || {
+                let ring = other.ring();
+                ring.settle(leased[1], 2, Status::Done).unwrap();
+                ring.reclaim(over).unwrap()
+            });
+            ring.settle(leased[0], 2, Status::Done).unwrap();
+            let freed = ring.reclaim(over).unwrap();
+            let freed = freed + second.join().unwrap() + ring.reclaim(over).unwrap();
+            assert_eq!(freed, 2);
+            assert!(memory.send(2, 1, 9));
+            assert_eq!(memory.receive(2), [9]);
+        });
+    }
+
+    #[test]
+    fn loom_a_wakeup_that_was_not_needed_is_known() {
+        model(3, || {
+            let memory = Memory::new(1);
+            memory.waiters().arm(2);
+            let other = Arc::clone(&memory);
+            let waker = thread::spawn(move || other.waiters().pick(0));
+            // `false`: it was picked, and passes that on.
+            let kept = memory.waiters().disarm(2);
+            let picked = waker.join().unwrap();
+            assert_eq!(picked, (!kept).then_some(2));
+            assert!(!memory.waiters().any());
         });
     }
 
