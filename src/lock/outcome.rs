@@ -29,7 +29,7 @@ pub enum Outcome {
     },
     /// Others have it, and the caller did not want to wait.
     Unavailable,
-    /// The word was not what the caller thought: only of [`Table::wait`].
+    /// The word was not what the caller thought: only of [`Table::wait`](super::Table::wait).
     NotEqual,
     /// No room for another request.
     Full,

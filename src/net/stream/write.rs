@@ -11,7 +11,7 @@ const FLUSHES_PER_TURN: usize = 16;
 
 impl Stream {
     /// Writes what the kernel takes now and queues nothing: the number of bytes taken. If it is less than all,
-    /// [`StreamSink::drain`] tells when to try again. 0 while something is queued, or before the connect has ended.
+    /// [`StreamSink::drain`](super::StreamSink::drain) tells when to try again. 0 while something is queued, or before the connect has ended.
     ///
     /// # Errors
     /// `EPIPE`, `ECONNRESET`, `ENOTCONN`; [`io::ErrorKind::NotConnected`] on a closed stream.
@@ -35,10 +35,10 @@ impl Stream {
     }
 
     /// Writes at once what the kernel takes, and queues a copy of the rest: look at [`Stream::queued`] and wait for
-    /// [`StreamSink::drain`] when it is more than you want to keep in memory.
+    /// [`StreamSink::drain`](super::StreamSink::drain) when it is more than you want to keep in memory.
     ///
     /// # Errors
-    /// Those of [`Stream::try_write`]. What is queued fails later through [`StreamSink::error`].
+    /// Those of [`Stream::try_write`]. What is queued fails later through [`StreamSink::error`](super::StreamSink::error).
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let taken = self.try_write(&[IoSlice::new(bytes)])?;
         self.outbox.borrow_mut().push(&bytes[taken..]);

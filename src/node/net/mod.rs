@@ -1,4 +1,4 @@
-//! Stream sockets for JavaScript: [`NetStream`] and [`NetListener`], one native object per socket.
+//! Stream sockets for JavaScript: [`NetStream`] and [`NetListener`](listener::NetListener), one native object per socket.
 //!
 //! Results are 0 or more, or a negative errno. Events reach one JavaScript function per object, called with a number:
 //! see `event` in `stream.rs`. An object that was closed, or whose stream has ended by itself, answers `-EBADF`.

@@ -14,7 +14,7 @@ use crate::queue::{Corrupt, SendError, Sent, Work};
 
 #[napi]
 impl QueueHandle {
-    /// Where JavaScript puts messages in wire form for [`QueueHandle::send`].
+    /// Where JavaScript puts messages in wire form for [`QueueHandle::sender`].
     #[napi(catch_unwind, ts_return_type = "ArrayBuffer")]
     pub fn outbox<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
         Chunk::lend(&self.inner.outbox, env)
