@@ -11,6 +11,8 @@ export {
 
 export { Queue, type QueueOptions, type QueueCodec, type QueueMessage, type QueueView, type QueueStats } from './types/queue'
 
+export { BroadcastChannel, Topic, type Subscription, type SubscribeOptions, type TopicOptions, type TopicStats } from './types/topic'
+
 export {
   locks, Semaphore, wait, waitAsync, notify,
   type HeldLock, type Lock, type LockInfo, type LockManager, type LockManagerSnapshot, type LockMode, type LockOptions, type LockSyncOptions,

@@ -20,11 +20,13 @@ const interproc = {
   get fork () { return childProcess().fork },
   get spawn () { return childProcess().spawn },
   get spawnSync () { return childProcess().spawnSync },
+  get BroadcastChannel () { return require('./topic').BroadcastChannel },
   get Queue () { return /** @type {any} */ (require('./queue')).Queue },
   get Semaphore () { return require('./locks').Semaphore },
   get SharedBuffer () { return require('./shared').SharedBuffer },
   get SharedCounter () { return require('./map').SharedCounter },
   get SharedMap () { return require('./map').SharedMap },
+  get Topic () { return require('./topic').Topic },
   get dgram () { return /** @type {any} */ (require('./dgram')) }, // Typed as node:dgram: see types/dgram.d.ts.
   get locks () { return require('./locks').locks },
   get net () { return /** @type {any} */ (require('./net')) }, // Typed as node:net: see types/net.d.ts.

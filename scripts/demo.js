@@ -23,7 +23,7 @@ main().catch(error => {
 
 async function main () {
   await setup({ release: true })
-  stdout.write(`\n${style('bold', 'Five jobs, each with processes of its own')}\n`)
+  stdout.write(`\n${style('bold', 'Six jobs, each with processes of its own')}\n`)
   for (const example of examples) await show(example)
 
   const lines = []

@@ -52,6 +52,11 @@ const examples = [{
   job: 'Message queue',
   programs: ['server.js', 'client.js'],
   shows: '5 jobs came through the queue, in order'
+}, {
+  name: 'topic',
+  job: 'Topic',
+  programs: ['parent.js'],
+  shows: '100 prices went to each of 3 processes'
 }]
 
 /**

@@ -58,7 +58,7 @@ const steps = [
     name: 'jest-tokio',
     title: 'Jest, on the driver for runtimes without libuv',
     command: local('jest'),
-    args: [...jest(), '--testPathPatterns', '/(reactor|child_process|net|dgram|locks|map|queue|shared|zeromq)[^/]*$'],
+    args: [...jest(), '--testPathPatterns', '/(reactor|child_process|net|dgram|locks|map|queue|shared|topic|zeromq)[^/]*$'],
     env: { INTERPROC_DRIVER: 'tokio' },
     count: countJest
   }

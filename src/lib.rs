@@ -20,6 +20,8 @@ pub mod shm;
 #[cfg(unix)]
 mod sync;
 #[cfg(unix)]
+pub mod topic;
+#[cfg(unix)]
 pub mod zmq;
 pub mod zmtp;
 

@@ -10,6 +10,7 @@ import type * as mapTypes from '../../types/map.d.ts'
 import type * as netTypes from '../../types/net.d.ts'
 import type * as queueTypes from '../../types/queue.d.ts'
 import type * as sharedTypes from '../../types/shared.d.ts'
+import type * as topicTypes from '../../types/topic.d.ts'
 import type * as v5Types from '../../types/zeromq/v5-compat.d.ts'
 import root = require('../../lib/index.js')
 import childProcess = require('../../lib/child_process/index.js')
@@ -19,6 +20,7 @@ import map = require('../../lib/map/index.js')
 import net = require('../../lib/net/index.js')
 import queue = require('../../lib/queue/index.js')
 import shared = require('../../lib/shared/index.js')
+import topic = require('../../lib/topic/index.js')
 import v5 = require('../../lib/zeromq/v5-compat/index.js')
 
 type Untyped<Code, Types> = Exclude<keyof Code, keyof Types>
@@ -33,7 +35,8 @@ const checks: [
   None<Untyped<typeof net, typeof netTypes>>,
   None<Untyped<typeof queue, typeof queueTypes>>,
   None<Untyped<typeof shared, typeof sharedTypes>>,
+  None<Untyped<typeof topic, typeof topicTypes>>,
   None<Untyped<typeof v5, typeof v5Types>>
-] = [true, true, true, true, true, true, true, true, true]
+] = [true, true, true, true, true, true, true, true, true, true]
 
 void checks

@@ -9,6 +9,7 @@ const titles = {
   process: 'Child processes',
   shared: 'Shared memory',
   queue: 'Queues in shared memory',
+  topic: 'Topics in shared memory',
   map: 'Maps and counters in shared memory',
   locks: 'Locks between processes',
   load: 'The package itself'

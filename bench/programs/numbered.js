@@ -29,6 +29,13 @@ class Checker {
     this.#ordered = senders === 1
   }
 
+  /** For one who joins late: what comes must follow this message, which is looked at again. */
+  static from (size, message) {
+    const checker = new Checker(size)
+    checker.#next = message[0] | (message[1] << 8)
+    return checker
+  }
+
   check (message) {
     if (message.length !== this.#size) throw new Error(`a message of ${message.length} bytes instead of ${this.#size}`)
     this.checkAt(message, 0)

@@ -34,5 +34,13 @@ module.exports = {
     higherIsBetter: true,
     ours: { name: 'PUSH to PULL', module: 'interproc/zeromq', programs: ['zmq-pull', 'zmq-push'], args: { endpoint: 'tcp://127.0.0.1:0', size: 16 } },
     peer: { name: 'process.send', module: 'node:child_process', programs: ['process-send'], args: { size: 16 } }
+  },
+  topic: {
+    id: 'demo.topic',
+    title: '64-byte messages from a process to another',
+    unit: 'msg/s',
+    higherIsBetter: true,
+    ours: { name: 'Topic', module: 'interproc', programs: ['topic-subscribe', 'topic-publish'], args: { size: 64 } },
+    peer: { name: 'process.send', module: 'node:child_process', programs: ['process-send'], args: { size: 64 } }
   }
 }

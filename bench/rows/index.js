@@ -30,6 +30,7 @@ const families = {
   process: require('./process'),
   shared: require('./shared'),
   queue: require('./queue'),
+  topic: require('./topic'),
   map: require('./map'),
   locks: require('./locks'),
   load: require('./load')

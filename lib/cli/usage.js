@@ -1,11 +1,12 @@
 'use strict'
 
-/** What queues, maps and the tables of locks and counters hold. Whoever looks is a user of the segment as long as it looks. */
+/** What queues, topics, maps and the tables of locks and counters hold. Whoever looks is a user of the segment as long as it looks. */
 
 const { agent, modes } = require('../locks/agent')
 const { SharedCounter } = require('../map/shared-counter')
 const { SharedMap } = require('../map/shared-map')
 const { Queue } = require('../queue')
+const { Topic } = require('../topic')
 const { bytes } = require('./table')
 
 /**
@@ -15,6 +16,8 @@ const { bytes } = require('./table')
  * @property {number} [capacity]
  * @property {number} [sent] messages, by the handles that are open
  * @property {number} [received]
+ * @property {number} [subscribers]
+ * @property {number} [lossy]
  * @property {number} [entries]
  * @property {number} [held] requests
  * @property {number} [pending]
@@ -68,6 +71,17 @@ function look (kind, name) {
   if (kind === 'map') {
     const map = new SharedMap(name)
     return { stats: () => ({ holds: `${map.size} entries`, entries: map.size }), close: () => map.close() }
+  }
+  if (kind === 'topic') {
+    const topic = new Topic(name, { create: false })
+    return {
+      stats () {
+        const stats = topic.stats()
+        const { used, subscribers } = stats
+        return { holds: `${used === 0 ? 'nothing' : bytes(used)} for ${subscribers} subscriber${subscribers === 1 ? '' : 's'}`, ...stats }
+      },
+      close: () => topic.close()
+    }
   }
   if (kind !== 'queue') return undefined
   const queue = new Queue(name)

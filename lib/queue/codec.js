@@ -16,7 +16,7 @@ const CUSTOM_VALUE = 5
 /** Added to the others: the body is in a file of its own. */
 const PART = 0x80
 
-module.exports = { codecOf, codecNumbered, decode, BYTES, TEXT, PART }
+module.exports = { codecOf, codecNumbered, decode, BYTES, TEXT, CUSTOM: CUSTOM_VALUE, PART }
 
 /**
  * @typedef {object} Codec

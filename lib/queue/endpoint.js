@@ -13,7 +13,7 @@ const waiting = new Set()
  * alive, and the end.
  */
 class Endpoint extends EventEmitter {
-  /** @type {import('../binding').QueueHandle | undefined} */
+  /** @type {import('../binding').QueueHandle | import('../binding').TopicHandle | undefined} */
   #handle
   /** @type {InstanceType<typeof import('./sender').Sender> | undefined} */
   #sender
@@ -97,7 +97,7 @@ class Endpoint extends EventEmitter {
   /**
    * For the classes on top: what it is made of.
    * @protected
-   * @param {import('../binding').QueueHandle} handle
+   * @param {import('../binding').QueueHandle | import('../binding').TopicHandle} handle
    * @param {InstanceType<typeof import('./sender').Sender>} [sender]
    * @param {InstanceType<typeof import('./receiver').Receiver>} [receiver]
    */
@@ -151,7 +151,7 @@ class Endpoint extends EventEmitter {
     this.update()
   }
 
-  /** @type {(handle: import('../binding').QueueHandle, on: boolean, room: boolean) => void} */
+  /** @type {(handle: import('../binding').QueueHandle | import('../binding').TopicHandle, on: boolean, room: boolean) => void} */
   #arm (handle, on, room) {
     this.#armed[room ? 'room' : 'messages'] = on
     if (!on) return handle.disarm(room)

@@ -232,4 +232,4 @@ function lengthAt (table, row) {
   return more <= AGAIN ? table[row + 1] : table[row + 1] + (more >>> 16) * 2 ** 32
 }
 
-module.exports = { Inbox, NOTHING, ROW, lengthAt, offsetAt }
+module.exports = { Inbox, NOTHING, NO_MEMORY, OWN, ROW, UNCHANGED, lengthAt, offsetAt }

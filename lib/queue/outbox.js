@@ -24,7 +24,7 @@ class Outbox {
   #used = 0
 
   /**
-   * @param {import('../binding').QueueHandle} handle
+   * @param {import('../binding').QueueHandle | import('../binding').TopicHandle} handle
    * @param {import('./codec').Codec} codec
    */
   constructor (handle, codec) {

@@ -3,6 +3,7 @@
 const fs = require('node:fs/promises')
 const { ERR_INVALID_ARG_TYPE, ERR_QUEUE_CLOSED } = require('../errors')
 const { Endpoint } = require('./endpoint')
+const { Inbox } = require('./inbox')
 const { Message } = require('./message')
 const { open } = require('./open')
 const { Receiver } = require('./receiver')
@@ -28,7 +29,7 @@ class Queue extends Endpoint {
     const { handle, codec, path } = open('openQueue', name, options, Endpoint.waker(this))
     this.#handle = handle
     this.#sender = new Sender(handle, codec, () => this.update())
-    this.#receiver = new Receiver(handle, codec, () => this.update())
+    this.#receiver = new Receiver(handle, codec, () => this.update(), new Inbox(handle, codec))
     this.begin(handle, this.#sender, this.#receiver)
     this.name = handle.name ?? null
     this.ticket = handle.ticket ?? null

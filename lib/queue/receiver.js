@@ -4,13 +4,14 @@ const { ERR_QUEUE_CLOSED } = require('../errors')
 const { validateFunction, validateInteger, validateObject } = require('../validate')
 const { PART } = require('./codec')
 const { callError } = require('./errors')
-const { Inbox, NOTHING, ROW, lengthAt, offsetAt } = require('./inbox')
+const { NOTHING, ROW, lengthAt, offsetAt } = require('./inbox')
 const { MessageIterator } = require('./iterator')
 const { timeoutOf } = require('./sender')
 const { View, place } = require('./view')
 const { BURST, Waiting, signalOf } = require('./waiting')
 
 /** @typedef {InstanceType<typeof View>} ViewOf */
+/** @typedef {InstanceType<typeof import('./inbox').Inbox>} Inbox */
 
 /** How long `receiveSync` looks before it sleeps, in microseconds: a sender on another core answers within that. */
 const SPIN = 20
@@ -32,11 +33,12 @@ class Receiver {
    * @param {import('../binding').QueueHandle} handle
    * @param {import('./codec').Codec} codec
    * @param {() => void} changed called when calls begin and end to wait for messages
+   * @param {Inbox} inbox
    */
-  constructor (handle, codec, changed) {
+  constructor (handle, codec, changed, inbox) {
     this.#handle = handle
     this.#codec = codec
-    this.#inbox = new Inbox(handle, codec)
+    this.#inbox = inbox
     this.#waiting = new Waiting(changed)
     this.#changed = changed
   }

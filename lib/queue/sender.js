@@ -15,7 +15,7 @@ class Sender {
   #burst = 0
 
   /**
-   * @param {import('../binding').QueueHandle} handle
+   * @param {import('../binding').QueueHandle | import('../binding').TopicHandle} handle
    * @param {import('./codec').Codec} codec
    * @param {() => void} changed called when calls begin and end to wait for room
    */

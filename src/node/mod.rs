@@ -34,6 +34,8 @@ mod shm;
 #[cfg(unix)]
 mod slab;
 #[cfg(unix)]
+mod topic;
+#[cfg(unix)]
 mod zmq;
 
 use napi_derive::napi;

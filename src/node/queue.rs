@@ -26,13 +26,15 @@ use super::env::{EnvState, errno};
 use crate::queue::{Flags, JoinError, New, Watch, Work};
 use crate::shm::Place;
 use lent::Lent;
-use table::Table;
+pub(in crate::node) use receive::{SLAB, integer, rows};
+pub(in crate::node) use send::sent;
+pub(in crate::node) use table::{OWN, RENEWED, Table, UNCHANGED};
 
 /// The queue's shared memory is damaged; lib/queue/handle.js has the same number.
-const DAMAGED: i32 = -100_001;
+pub(in crate::node) const DAMAGED: i32 = -100_001;
 
 /// Bytes that JavaScript fills before it hands them over.
-const OUTBOX: usize = 64 * 1024;
+pub(in crate::node) const OUTBOX: usize = 64 * 1024;
 
 /// What a queue holds and did.
 #[napi(object, object_from_js = false)]
@@ -208,7 +210,7 @@ impl Drop for Inner {
     }
 }
 
-fn deadline(timeout: f64) -> Option<Instant> {
+pub(in crate::node) fn deadline(timeout: f64) -> Option<Instant> {
     if timeout < 0.0 {
         return None;
     }
@@ -221,24 +223,24 @@ fn deadline(timeout: f64) -> Option<Instant> {
     clippy::cast_sign_loss,
     reason = "JavaScript passes a whole number of 0 or more"
 )]
-fn bytes(count: f64) -> u64 {
+pub(in crate::node) fn bytes(count: f64) -> u64 {
     count as u64
 }
 
-fn size(count: f64) -> usize {
+pub(in crate::node) fn size(count: f64) -> usize {
     usize::try_from(bytes(count)).unwrap_or(usize::MAX)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "positions and sizes are below 2^53; counts may round")]
-fn number(value: u64) -> f64 {
+pub(in crate::node) fn number(value: u64) -> f64 {
     value as f64
 }
 
-fn closed() -> Error {
+pub(in crate::node) fn closed() -> Error {
     Error::from_reason("CLOSED: the queue is closed")
 }
 
-fn join_error(error: &JoinError) -> Error {
+pub(in crate::node) fn join_error(error: &JoinError) -> Error {
     use crate::shm::{CreateError, OpenError};
     let code = match error {
         JoinError::Create(CreateError::Io(io)) | JoinError::Open(OpenError::Io(io)) | JoinError::Io(io) => {

@@ -4,6 +4,7 @@
 //! 0      words of the whole: magic, shape, tail, free, counters, sets of seats
 //! 512    seats, 128 bytes each
 //! 66048  states, 8 bytes a slot
+//! …      in topics only: counts, 8 bytes a slot
 //! …      slots, 64 bytes each, from the next multiple of 4096 on
 //! ```
 
@@ -17,7 +18,8 @@ use crate::shm::{Participant, Region};
 use crate::sync::counted::{self, AtomicU32, AtomicU64};
 use crate::sync::{Ordering, step};
 
-const MAGIC: u64 = u64::from_le_bytes(*b"ipqueue1");
+const WORK: u64 = u64::from_le_bytes(*b"ipqueue1");
+const TOPIC: u64 = u64::from_le_bytes(*b"iptopic1");
 
 const AT_MAGIC: usize = 0;
 const AT_SHAPE: usize = 8;
@@ -41,6 +43,15 @@ pub struct Flags {
     pub codec: u8,
 }
 
+/// What the ring is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Each message goes to one receiver.
+    Work,
+    /// Each message goes to all subscribers.
+    Topic,
+}
+
 /// One handle's place in a queue. The first line is for all, the second is the owner's alone (and its JavaScript's).
 #[repr(C)]
 #[derive(Debug)]
@@ -58,7 +69,9 @@ pub(crate) struct Seat {
     /// Messages sent and received from here, for listings.
     pub(crate) sent: AtomicU64,
     pub(crate) received: AtomicU64,
-    rest: [AtomicU64; 2],
+    /// What it subscribed to in a topic: 0 nothing, 1 reliable, 2 lossy.
+    pub(crate) subscribed: AtomicU32,
+    rest: [AtomicU32; 3],
     /// Messages of the present lease that the application has got.
     pub(crate) mark: AtomicU32,
     unused: [AtomicU32; 15],
@@ -80,6 +93,9 @@ pub(crate) fn occupant(who: Participant) -> u64 {
 pub(crate) struct Shared<'a> {
     pub(crate) ring: Ring<'a>,
     pub(crate) flags: Flags,
+    pub(crate) form: Form,
+    /// In a topic, for every slot that `free` stood at: the messages before it. Otherwise none.
+    pub(crate) counts: &'a [AtomicU64],
     /// Counts the records that became ready behind readers that had passed them.
     pub(crate) returned: &'a AtomicU64,
     /// Seats that wait for messages.
@@ -100,19 +116,21 @@ pub(crate) fn shape_for(capacity: u64) -> Option<Shape> {
 }
 
 /// Bytes of a segment's data for a queue of that shape.
-pub(crate) fn size_for(shape: Shape) -> u64 {
-    slots_at(shape) as u64 + u64::from(shape.slots()) * SLOT as u64
+pub(crate) fn size_for(shape: Shape, form: Form) -> u64 {
+    slots_at(shape, form) as u64 + u64::from(shape.slots()) * SLOT as u64
 }
 
-fn slots_at(shape: Shape) -> usize {
-    (AT_STATES + shape.slots() as usize * size_of::<u64>()).next_multiple_of(4096)
+fn slots_at(shape: Shape, form: Form) -> usize {
+    let tables = if form == Form::Topic { 2 } else { 1 };
+    (AT_STATES + tables * shape.slots() as usize * size_of::<u64>()).next_multiple_of(4096)
 }
 
 /// Fills a new segment's data, all zero so far.
-pub(crate) fn init(region: Region<'_>, shape: Shape, flags: Flags) -> Result<(), Corrupt> {
+pub(crate) fn init(region: Region<'_>, shape: Shape, form: Form, flags: Flags) -> Result<(), Corrupt> {
     let choices = u64::from(flags.ack) | u64::from(flags.checked) << 1 | u64::from(flags.codec) << 8;
     word(region, AT_SHAPE)?.store(u64::from(shape.slots().trailing_zeros()) | choices << 32, Ordering::Relaxed);
-    word(region, AT_MAGIC)?.store(MAGIC, Ordering::Relaxed);
+    let magic = if form == Form::Topic { TOPIC } else { WORK };
+    word(region, AT_MAGIC)?.store(magic, Ordering::Relaxed);
     Shared::attach(region)?.ring.init();
     Ok(())
 }
@@ -120,29 +138,36 @@ pub(crate) fn init(region: Region<'_>, shape: Shape, flags: Flags) -> Result<(),
 impl<'a> Shared<'a> {
     /// Finds everything, and proves that it lies inside.
     pub(crate) fn attach(region: Region<'a>) -> Result<Self, Corrupt> {
-        if word(region, AT_MAGIC)?.load(Ordering::Relaxed) != MAGIC {
-            return Err(Corrupt);
-        }
+        let form = match word(region, AT_MAGIC)?.load(Ordering::Relaxed) {
+            WORK => Form::Work,
+            TOPIC => Form::Topic,
+            _ => return Err(Corrupt),
+        };
         let packed = word(region, AT_SHAPE)?.load(Ordering::Relaxed);
         let shape = u32::try_from(packed & 0xffff_ffff).ok().and_then(Shape::new).ok_or(Corrupt)?;
-        if size_for(shape) > region.len() as u64 {
+        if size_for(shape, form) > region.len() as u64 {
             return Err(Corrupt);
         }
         let [.., codec, choices] = u32::try_from(packed >> 32).map_err(|_| Corrupt)?.to_be_bytes();
         let flags = Flags { ack: choices & 1 != 0, checked: choices & 2 != 0, codec };
-        let states = words(region, AT_STATES, shape.slots() as usize)?;
+        let slots = shape.slots() as usize;
+        let states = words(region, AT_STATES, slots)?;
+        let counts =
+            if form == Form::Topic { words(region, AT_STATES + slots * size_of::<u64>(), slots)? } else { &[] };
         let ring = Ring { shape, tail: word(region, AT_TAIL)?, free: word(region, AT_FREE)?, states };
         let set = |at| words(region, at, WORDS).map(|words| Waiters { words });
         Ok(Self {
             ring,
             flags,
+            form,
+            counts,
             returned: word(region, AT_RETURNED)?,
             receivers: set(AT_RECEIVERS)?,
             senders: set(AT_SENDERS)?,
             subscribers: set(AT_SUBSCRIBERS)?,
             seats: seats(region)?,
             region,
-            slots_at: slots_at(shape),
+            slots_at: slots_at(shape, form),
         })
     }
 

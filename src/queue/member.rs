@@ -17,7 +17,7 @@ pub(crate) use wake::{Sleeper, block};
 use super::JoinError;
 use super::bell::{Bell, Bells};
 use super::beside::{self, Aux};
-use super::layout::{self, Flags, Shared};
+use super::layout::{self, Flags, Form, Shared};
 use super::record::SLOT;
 use super::restore::{Restored, restore};
 use super::ring::Corrupt;
@@ -84,15 +84,16 @@ impl Member {
             return Ok((Self::sit_down(segment, restored.take())?, false));
         };
         let shape = layout::shape_for(new.capacity).ok_or(JoinError::TooLarge)?;
+        let form = if kind == Kind::TOPIC { Form::Topic } else { Form::Work };
         let flags = Flags { checked: matches!(place, Place::File(_)), ..new.flags };
         let create = Create {
             kind,
-            size: layout::size_for(shape),
+            size: layout::size_for(shape, form),
             persistent: new.persistent,
             params: [0; _],
             init: &|region| {
                 // Fails only for a region that is too small, and its size is ours.
-                let _ = layout::init(region, shape, flags);
+                let _ = layout::init(region, shape, form, flags);
             },
         };
         let (segment, created) = match place {
@@ -104,6 +105,11 @@ impl Member {
             beside::sweep_now_and_then(&member.aux);
         }
         Ok((member, created))
+    }
+
+    /// One more member of the same segment.
+    pub(crate) fn beside(&self) -> Result<Self, JoinError> {
+        Self::sit_down(Arc::clone(&self.segment), None)
     }
 
     fn sit_down(segment: Arc<Segment>, restored: Option<Restored>) -> Result<Self, JoinError> {

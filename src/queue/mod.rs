@@ -15,36 +15,38 @@ macro_rules! crash_point {
     };
 }
 
-mod ring;
-mod state;
-mod waiters;
+pub(crate) use crash_point;
+
+pub(crate) mod ring;
+pub(crate) mod state;
+pub(crate) mod waiters;
 
 #[cfg(not(interproc_loom))]
 mod bell;
 #[cfg(not(interproc_loom))]
-mod beside;
+pub(crate) mod beside;
 #[cfg(not(interproc_loom))]
 mod body;
 #[cfg(not(interproc_loom))]
 mod codec;
 #[cfg(all(test, not(interproc_loom)))]
-mod crash;
+pub(crate) mod crash;
 #[cfg(not(interproc_loom))]
 mod error;
 #[cfg(not(interproc_loom))]
 mod fetch;
 #[cfg(not(interproc_loom))]
-mod layout;
+pub(crate) mod layout;
 #[cfg(not(interproc_loom))]
-mod member;
+pub(crate) mod member;
 #[cfg(not(interproc_loom))]
 mod options;
 #[cfg(not(interproc_loom))]
-mod part;
+pub(crate) mod part;
 #[cfg(not(interproc_loom))]
 #[expect(clippy::module_inception, reason = "a subject has one name everywhere: lib/queue/queue.js")]
 mod queue;
-mod record;
+pub(crate) mod record;
 #[cfg(not(interproc_loom))]
 mod restore;
 #[cfg(not(interproc_loom))]
@@ -106,4 +108,4 @@ mod restore_tests;
 #[cfg(all(test, not(interproc_loom)))]
 mod step_tests;
 #[cfg(all(test, not(interproc_loom)))]
-mod tests;
+pub(crate) mod tests;

@@ -10,8 +10,8 @@
 //! hostile process: what cannot be is [`Corrupt`], every loop has a bound.
 
 use super::state::{Shape, State, Status, advance, distance, is_behind, pack_free, unpack_free};
-use crate::sync::Ordering;
 use crate::sync::counted::AtomicU64;
+use crate::sync::{Ordering, fence};
 
 /// The shared words contradict themselves: something else wrote there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,8 @@ impl<'a> Ring<'a> {
             crash_point!("claimed");
             self.move_tail(tail, wanted);
             if !filler {
+                // SYNC: pairs with the fence in `Log::overtaken`: a lossy reader that copied any of the new bytes learns of it.
+                fence(Ordering::Release);
                 return Ok(Claim::At(tail));
             }
         }

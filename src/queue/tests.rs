@@ -10,14 +10,14 @@ use super::{Flags, New, Sent, Work};
 use crate::shm::{Name, Place};
 use proptest::prelude::*;
 
-pub(super) fn unique(what: &str) -> Place {
+pub(crate) fn unique(what: &str) -> Place {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
     Place::Name(Name::new(&format!("{what} {} {count} {since}", std::process::id())).unwrap())
 }
 
-pub(super) fn new(capacity: u64) -> Option<New> {
+pub(crate) fn new(capacity: u64) -> Option<New> {
     Some(New { capacity, persistent: false, flags: Flags::default() })
 }
 
@@ -46,7 +46,7 @@ fn copied(work: &mut Work) -> Vec<(Vec<u8>, u64)> {
     places.iter().map(|place| (bytes[place.offset..place.offset + place.length].to_vec(), place.id)).collect()
 }
 
-pub(super) fn wire(bodies: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn wire(bodies: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for body in bodies {
         bytes.extend_from_slice(&message_head(body.len(), 0));

@@ -65,6 +65,17 @@ impl Waiters<'_> {
         self.words.iter().any(|word| word.load(Ordering::Relaxed) != 0)
     }
 
+    /// Calls `each` for every seat in the set.
+    pub(crate) fn each(self, mut each: impl FnMut(u16)) {
+        for (index, word) in self.words.iter().enumerate() {
+            let mut rest = word.load(Ordering::Relaxed);
+            while rest != 0 {
+                each(u16::try_from(index * 64).unwrap_or(0) + bit_number(rest));
+                rest &= rest - 1;
+            }
+        }
+    }
+
     /// Is this seat in the set? A glance, nothing more.
     pub(crate) fn has(self, seat: u16) -> bool {
         let (word, bit) = self.place(seat);
@@ -94,6 +105,9 @@ mod tests {
         for seat in [0, 63, 64, 511] {
             waiters.arm(seat);
         }
+        let mut found = Vec::new();
+        waiters.each(|seat| found.push(seat));
+        assert_eq!(found, [0, 63, 64, 511]);
         assert_eq!(waiters.pick(63), Some(63));
         assert_eq!(waiters.pick(63), Some(64));
         assert_eq!(waiters.pick(65), Some(511));

@@ -18,7 +18,7 @@ use crate::node::slab::one_message;
 use crate::queue::{Corrupt, Part, Work};
 
 /// What one slab holds; a larger message gets memory of its own.
-const SLAB: usize = 1024 * 1024;
+pub(in crate::node) const SLAB: usize = 1024 * 1024;
 
 #[napi]
 impl QueueHandle {
@@ -202,7 +202,7 @@ impl Inner {
     }
 }
 
-fn integer<'env>(env: &'env Env, number: i32) -> Result<Unknown<'env>> {
+pub(in crate::node) fn integer<'env>(env: &'env Env, number: i32) -> Result<Unknown<'env>> {
     let mut value = ptr::null_mut();
     // SAFETY: a live env.
     check(unsafe { sys::napi_create_int32(env.raw(), number, &raw mut value) })?;
@@ -210,7 +210,7 @@ fn integer<'env>(env: &'env Env, number: i32) -> Result<Unknown<'env>> {
     Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
 }
 
-fn rows(most: f64) -> u32 {
+pub(in crate::node) fn rows(most: f64) -> u32 {
     count(most).clamp(1, 1024)
 }
 

@@ -58,7 +58,7 @@ impl QueueHandle {
     }
 }
 
-fn sent(result: StdResult<Sent, SendError>) -> i32 {
+pub(in crate::node) fn sent(result: StdResult<Sent, SendError>) -> i32 {
     match result {
         Ok(Sent::Yes) => 1,
         Ok(Sent::Full) => 0,

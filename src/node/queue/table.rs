@@ -14,26 +14,26 @@ const ROWS: usize = 1024 + 64;
 const ROW: usize = 4;
 
 /// What the messages' memory is: the same as that of the lease before.
-pub(super) const UNCHANGED: u32 = 0;
+pub(in crate::node) const UNCHANGED: u32 = 0;
 /// Another one, which later leases may use too.
-pub(super) const RENEWED: u32 = 1;
+pub(in crate::node) const RENEWED: u32 = 1;
 /// Another one, for this lease alone.
-pub(super) const OWN: u32 = 2;
+pub(in crate::node) const OWN: u32 = 2;
 
 /// What a lease's messages are, for JavaScript. The first row: number of messages, which memory.
-pub(super) struct Table {
-    pub(super) rows: Arc<Chunk>,
-    pub(super) ids: Arc<Chunk>,
+pub(in crate::node) struct Table {
+    pub(in crate::node) rows: Arc<Chunk>,
+    pub(in crate::node) ids: Arc<Chunk>,
     count: Cell<usize>,
 }
 
 impl Table {
-    pub(super) fn new() -> Self {
+    pub(in crate::node) fn new() -> Self {
         Self { rows: Chunk::new((1 + ROWS) * ROW * 4), ids: Chunk::new(ROWS * 8), count: Cell::default() }
     }
 
     /// Adds a message whose body is at `offset`; one too many is left out.
-    pub(super) fn push(&self, delivery: &Delivery, offset: usize) {
+    pub(in crate::node) fn push(&self, delivery: &Delivery, offset: usize) {
         let row = self.count.get();
         if row == ROWS {
             return;
@@ -45,7 +45,7 @@ impl Table {
     }
 
     /// Says how many there are, and begins anew at the next push. Their number.
-    pub(super) fn end(&self, memory: u32) -> i32 {
+    pub(in crate::node) fn end(&self, memory: u32) -> i32 {
         let count = self.count.take();
         self.rows.put(0, [low(count), memory]);
         i32::try_from(count).unwrap_or(i32::MAX)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::recover::recover;
 use super::{Member, SLICE};
 use crate::queue::bell::Bell;
-use crate::queue::layout::{BELL, SIGNAL};
+use crate::queue::layout::{BELL, Form, SIGNAL};
 use crate::queue::ring::Corrupt;
 use crate::queue::state::SEATS;
 use crate::queue::sys_unix as sys;
@@ -50,7 +50,12 @@ impl Member {
 
     /// A wake-up that we cannot use goes to another.
     pub(crate) fn pass_on(&mut self, senders: bool) {
-        if senders { self.wake_senders(true) } else { self.wake_receivers(1) }
+        if senders {
+            self.wake_senders(true);
+        } else if self.shared.form == Form::Work {
+            // In a topic all were woken.
+            self.wake_receivers(1);
+        }
     }
 
     /// Settles what dead members left, if anything is in the queue. `true`: some were found.

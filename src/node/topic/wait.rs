@@ -1,0 +1,55 @@
+//! Waiting in the event loop: for messages, or for room.
+
+use napi_derive::napi;
+
+use super::{Inner, TopicHandle};
+use crate::node::env::errno;
+use crate::queue::{Sleeper, Waiter, Want};
+
+#[napi]
+impl TopicHandle {
+    /// From now on `on_wake` is called once there are messages (or `room`); then nothing is waited for any more. 1: there may
+    /// be some now, try again.
+    #[napi(catch_unwind)]
+    pub fn arm(&self, room: bool) -> i32 {
+        match self.inner.line.borrow_mut().as_mut() {
+            None => return -libc::EBADF,
+            Some(line) if room => line.topic().look_for_dead(),
+            Some(_) => {}
+        }
+        self.inner.watch.arm(want(room)).map_or_else(|error| errno(&error), i32::from)
+    }
+
+    /// This is not waited for any more.
+    #[napi(catch_unwind)]
+    pub fn disarm(&self, room: bool) {
+        self.inner.watch.disarm(want(room));
+    }
+
+    /// Whether waiting keeps the process alive; so it does at first.
+    #[napi(catch_unwind)]
+    pub fn hold(&self, on: bool) {
+        self.inner.watch.reference(on);
+    }
+}
+
+impl Waiter for Inner {
+    fn with(&self, task: &mut dyn FnMut(&mut dyn Sleeper)) {
+        if let Some(line) = self.line.borrow_mut().as_mut() {
+            task(line.sleeper());
+        }
+    }
+
+    fn wake(&self) {
+        // Out of the cell during the call: it may close this very handle.
+        let Some(callback) = self.on_wake.take() else { return };
+        callback.call(&[]);
+        if self.line.borrow().is_some() {
+            *self.on_wake.borrow_mut() = Some(callback);
+        }
+    }
+}
+
+fn want(room: bool) -> Want {
+    if room { Want::Room } else { Want::Messages }
+}

@@ -1,0 +1,187 @@
+//! Models of the log: every interleaving of a few threads (`npm run loom`).
+
+#[cfg(interproc_loom)]
+mod models {
+    use crate::queue::ring::{Claim, Ring};
+    use crate::queue::state::{Shape, Status, advance, distance, is_behind, pack_free};
+    use crate::queue::waiters::Waiters;
+    use crate::sync::Ordering;
+    use crate::sync::counted::AtomicU64;
+    use crate::topic::log::{Freed, Log};
+    use loom::sync::Arc;
+    use loom::thread;
+
+    /// A topic whose records are of one slot and one message each.
+    struct Memory {
+        tail: AtomicU64,
+        free: AtomicU64,
+        states: Vec<AtomicU64>,
+        counts: Vec<AtomicU64>,
+        /// Written and read without order of their own, as bytes are.
+        slots: Vec<AtomicU64>,
+        subscribers: Vec<AtomicU64>,
+        cursors: Vec<AtomicU64>,
+        shape: Shape,
+    }
+
+    impl Memory {
+        fn new(bits: u32) -> Arc<Self> {
+            let shape = Shape::new(bits).unwrap();
+            let words = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect::<Vec<_>>();
+            let count = shape.slots() as usize;
+            Arc::new(Self {
+                tail: AtomicU64::new(shape.origin()),
+                free: AtomicU64::new(pack_free(shape.origin(), 0)),
+                states: words(count),
+                counts: words(count),
+                slots: words(count),
+                subscribers: words(1),
+                cursors: words(2),
+                shape,
+            })
+        }
+
+        fn log(&self) -> Log<'_> {
+            let ring = Ring { shape: self.shape, tail: &self.tail, free: &self.free, states: &self.states };
+            Log { ring, counts: &self.counts, subscribers: Waiters { words: &self.subscribers } }
+        }
+
+        fn reclaim(&self) -> Freed {
+            let hold =
+                |start| self.log().read_by_all(start, |seat| self.cursors[usize::from(seat)].load(Ordering::Acquire));
+            self.log().reclaim(1, hold, |_| 1).unwrap()
+        }
+
+        fn publish(&self, owner: u16, value: u64) -> bool {
+            let mut seen = self.shape.origin();
+            loop {
+                if let Claim::At(position) = self.log().ring.claim(1, owner, &mut seen).unwrap() {
+                    self.slots[self.shape.index(position)].store(value, Ordering::Relaxed);
+                    self.log().ring.commit(position, 1, owner);
+                    return true;
+                }
+                if self.reclaim() == Freed::Nothing {
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// A subscriber that takes records in their order.
+    struct Reader {
+        next: u64,
+        seen: u64,
+        missed: u64,
+        found: Vec<u64>,
+    }
+
+    impl Reader {
+        fn take(&mut self, memory: &Memory) {
+            let log = memory.log();
+            loop {
+                if log.overtaken(self.next) {
+                    let place = log.recount(self.next, |_| false, |_| 1).unwrap();
+                    self.missed += place.count - self.seen;
+                    (self.next, self.seen) = (place.position, place.count);
+                }
+                match log.ring.at(self.next).unwrap() {
+                    Some(record) if record.state.status == Status::Ready => {}
+                    None if log.overtaken(self.next) => continue,
+                    _ => return,
+                }
+                let value = memory.slots[memory.shape.index(self.next)].load(Ordering::Relaxed);
+                if !log.overtaken(self.next) {
+                    self.found.push(value);
+                    self.seen += 1;
+                    self.next = advance(self.next, 1);
+                }
+            }
+        }
+    }
+
+    fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(preemptions);
+        builder.check(check);
+    }
+
+    #[test]
+    fn loom_a_lossy_reader_takes_nothing_torn_and_counts_exactly() {
+        model(3, || {
+            let memory = Memory::new(1);
+            let publisher = Arc::clone(&memory);
+            let publishing = thread::spawn(move || (1..=4).for_each(|value| assert!(publisher.publish(1, value))));
+            let mut reader = Reader { next: memory.shape.origin(), seen: 0, missed: 0, found: Vec::new() };
+            reader.take(&memory);
+            publishing.join().unwrap();
+            reader.take(&memory);
+            assert_eq!(reader.found.len() as u64 + reader.missed, 4, "{:?}", reader.found);
+            assert!(reader.found.is_sorted_by(|one, next| one < next), "{:?}", reader.found);
+            assert_eq!(reader.found.last(), Some(&4));
+        });
+    }
+
+    #[test]
+    fn loom_nothing_is_overwritten_that_a_new_subscriber_has_not_read() {
+        model(3, || {
+            let memory = Memory::new(1);
+            assert!(memory.publish(1, 1));
+            assert!(memory.publish(1, 2));
+            let publisher = Arc::clone(&memory);
+            let publishing = thread::spawn(move || (3..=4).filter(|value| publisher.publish(1, *value)).count());
+            let place = memory.log().enter(0, &memory.cursors[0]);
+            assert_eq!(place.count, distance(memory.shape.origin(), place.position));
+            let mut reader = Reader { next: place.position, seen: place.count, missed: 0, found: Vec::new() };
+            reader.take(&memory);
+            let published = publishing.join().unwrap() as u64;
+            reader.take(&memory);
+            let expected: Vec<u64> = (place.count + 1..=2 + published).collect();
+            assert_eq!((reader.found, reader.missed), (expected, 0));
+        });
+    }
+
+    #[test]
+    fn loom_a_publisher_overwrites_what_the_subscriber_has_read_and_no_more() {
+        model(3, || {
+            let memory = Memory::new(1);
+            let place = memory.log().enter(0, &memory.cursors[0]);
+            assert!(memory.publish(1, 1));
+            assert!(memory.publish(1, 2));
+            assert!(!memory.publish(1, 3));
+            let publisher = Arc::clone(&memory);
+            let publishing = thread::spawn(move || publisher.publish(1, 3));
+            let log = memory.log();
+            for number in 1..=2 {
+                let position = advance(place.position, number - 1);
+                let value = memory.slots[memory.shape.index(position)].load(Ordering::Relaxed);
+                assert_eq!(value, u64::from(number));
+                memory.cursors[0].store(advance(position, 1), Ordering::Release);
+            }
+            let published = publishing.join().unwrap();
+            let third = log.ring.at(advance(place.position, 2)).unwrap();
+            assert_eq!(third.is_some(), published);
+        });
+    }
+
+    #[test]
+    fn loom_counts_are_right_wherever_free_stands() {
+        model(2, || {
+            let memory = Memory::new(1);
+            let publishers: Vec<_> = (1..=2)
+                .map(|owner| {
+                    let memory = Arc::clone(&memory);
+                    thread::spawn(move || (0..2).for_each(|value| assert!(memory.publish(owner, value))))
+                })
+                .collect();
+            let check = |memory: &Memory| {
+                let place = memory.log().oldest().unwrap();
+                assert_eq!(place.count, distance(memory.shape.origin(), place.position));
+                assert!(!is_behind(memory.log().ring.free(), place.position));
+            };
+            check(&memory);
+            publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
+            check(&memory);
+            assert_eq!(memory.log().recount(memory.log().ring.tail(), |_| false, |_| 1).unwrap().count, 4);
+        });
+    }
+}

@@ -1,0 +1,4 @@
+import * as topic from './topic.js'
+
+export * from './topic.js'
+export default topic
