@@ -67,6 +67,14 @@ module.exports = [{
   ours: queue(['queue-echo', 'queue-ping'], { size: 16 }),
   peer: peers.echo
 }, {
+  id: 'queue.rtt.spin',
+  title: 'There and back, 16 bytes, receiveSync with spin in a worker of each process, median, against a Unix socket',
+  unit: 's',
+  higherIsBetter: false,
+  target: 0.1,
+  ours: queue(['queue-spin-echo', 'queue-spin-ping'], { size: 16 }),
+  peer: peers.echo
+}, {
   id: 'queue.1MB',
   title: 'Messages of 1 MiB, against a stream over a Unix socket',
   unit: 'B/s',
