@@ -317,6 +317,10 @@ test('arguments are checked', async () => {
   expect(() => make('')).toThrow(code('ERR_INVALID_ARG_VALUE'))
   expect(() => make(7)).toThrow(code('ERR_INVALID_ARG_TYPE'))
   expect(() => make({ capacity: 100 })).toThrow(code('ERR_OUT_OF_RANGE'))
+  for (const spin of [-1, 10_000_001, 1.5]) {
+    expect(() => make().sendSync('', { spin })).toThrow(code('ERR_OUT_OF_RANGE'))
+    expect(() => make().receiveSync({ spin })).toThrow(code('ERR_OUT_OF_RANGE'))
+  }
   for (const spin of [-1, 1001, 1.5]) expect(() => make({ spin })).toThrow(code('ERR_OUT_OF_RANGE'))
   expect(() => make({ spin: '50' })).toThrow(code('ERR_INVALID_ARG_TYPE'))
   expect(() => make({ capacity: 2 ** 37 })).toThrow(code('ERR_OUT_OF_RANGE'))
@@ -343,4 +347,17 @@ describe('queues that stay', () => {
     expect(remove(name)).toBe(true)
     expect(() => make(name, { create: false })).toThrow(expect.objectContaining({ code: 'ENOENT' }))
   })
+})
+
+test('looking before blocking ends with the timeout', () => {
+  const queue = make({ capacity: 512 })
+  const spin = 10_000_000 // ten seconds
+  const begin = performance.now()
+  expect(queue.receiveSync({ timeout: 20, spin })).toBeUndefined()
+  while (queue.trySend('x'.repeat(60)));
+  expect(queue.sendSync('x'.repeat(60), { timeout: 20, spin })).toBe(false)
+  expect(performance.now() - begin).toBeGreaterThanOrEqual(40)
+  expect(performance.now() - begin).toBeLessThan(spin / 1000)
+  expect(queue.receiveSync({ spin })).toBe('x'.repeat(60))
+  expect(queue.sendSync('y', { spin })).toBe(true)
 })

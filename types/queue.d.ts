@@ -124,8 +124,8 @@ export class Queue<T = any> extends EventEmitter implements AsyncIterable<T> {
   trySend (value: any): boolean
   /** All, in order and in batches. If it fails, `error.sent` says how many were sent: the first ones, no other. */
   sendMany (values: Iterable<any>, options?: WaitOptions): Promise<void>
-  /** Blocks the thread while the queue is full. `false`: it was full until the timeout. */
-  sendSync (value: any, options?: TimeoutOptions): boolean
+  /** Blocks the thread while the queue is full. `spin`: microseconds of looking before it sleeps, default 0. `false`: it was full until the timeout. */
+  sendSync (value: any, options?: TimeoutOptions & { spin?: number }): boolean
 
   receive (options?: WaitOptions): Promise<T>
   /** `undefined`: there is none now. */

@@ -92,13 +92,14 @@ class Outbox {
    * Sends one message, blocking the thread while there is no room.
    * @param {any} value
    * @param {number} timeout in milliseconds; negative: for ever
+   * @param {number} spin microseconds of looking without sleeping
    * @returns {boolean} whether there was room in time
    */
-  sendSync (value, timeout) {
+  sendSync (value, timeout, spin) {
     const waiting = this.#append(value) ? this.#sendOne() : this.encode(value)
     if (waiting === undefined) return true
     const { tag, body } = waiting
-    const taken = this.#handle.sendSync(tag, body, timeout)
+    const taken = this.#handle.sendSync(tag, body, timeout, spin)
     if (taken < 0) throw callError(taken, 'send')
     return taken === 1
   }

@@ -60,7 +60,7 @@ class Queue extends Endpoint {
   /**
    * Sends, and blocks the thread while the queue is full. `false`: it was full until the timeout.
    * @param {any} value
-   * @param {{ timeout?: number }} [options]
+   * @param {{ timeout?: number, spin?: number }} [options]
    */
   sendSync (value, options) { return this.#sender.sendSync(value, options) }
 

@@ -6,7 +6,7 @@ const { PART } = require('./codec')
 const { callError } = require('./errors')
 const { NOTHING, ROW, lengthAt, offsetAt } = require('./inbox')
 const { MessageIterator } = require('./iterator')
-const { timeoutOf } = require('./sender')
+const { spinOf, timeoutOf } = require('./sender')
 const { View, place } = require('./view')
 const { BURST, Waiting, signalOf } = require('./waiting')
 
@@ -92,9 +92,7 @@ class Receiver {
   /** @param {any} options */
   receiveSync (options = {}) {
     const timeout = timeoutOf(options)
-    const { spin = SPIN } = options
-    validateInteger(spin, 'options.spin', 0, 10_000_000)
-    const value = this.#inbox.takeSync(timeout, spin)
+    const value = this.#inbox.takeSync(timeout, spinOf(options, SPIN))
     return value === NOTHING ? undefined : value
   }
 

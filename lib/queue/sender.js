@@ -1,7 +1,7 @@
 'use strict'
 
 const { ERR_INVALID_ARG_TYPE } = require('../errors')
-const { validateNumber, validateObject } = require('../validate')
+const { validateInteger, validateNumber, validateObject } = require('../validate')
 const { Outbox, afterSending } = require('./outbox')
 const { BURST, Waiting, signalOf } = require('./waiting')
 
@@ -74,7 +74,8 @@ class Sender {
    * @param {any} options
    */
   sendSync (value, options = {}) {
-    return this.#outbox.sendSync(value, timeoutOf(options))
+    const timeout = timeoutOf(options)
+    return this.#outbox.sendSync(value, timeout, spinOf(options, 0))
   }
 
   /** There may be room. */
@@ -118,4 +119,15 @@ function timeoutOf (options) {
   return timeout
 }
 
-module.exports = { Sender, timeoutOf }
+/**
+ * @param {any} options
+ * @param {number} otherwise
+ * @returns {number} microseconds of looking before the thread sleeps
+ */
+function spinOf ({ spin }, otherwise) {
+  if (spin === undefined) return otherwise
+  validateInteger(spin, 'options.spin', 0, 10_000_000)
+  return spin
+}
+
+module.exports = { Sender, spinOf, timeoutOf }

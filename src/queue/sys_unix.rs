@@ -1,11 +1,9 @@
-//! System calls of the queues: bells (named FIFOs) and waiting on a word that other processes change.
+//! System calls of the queues: bells (named FIFOs).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::atomic::AtomicU32;
-use std::time::Duration;
 
 /// Makes a FIFO that only this user may open, in place of whatever is there, and opens it.
 pub(super) fn create_bell(path: &Path) -> io::Result<File> {
@@ -62,30 +60,3 @@ fn make_fifo(path: &Path) -> io::Result<()> {
     // SAFETY: a string that ends in NUL.
     if unsafe { libc::mkfifo(path.as_ptr(), 0o600) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
-
-/// Sleeps until `word` is not `expected` any more and someone called [`wake`], or for `limit`. Also wakes for no reason.
-#[cfg(target_os = "linux")]
-pub(super) fn wait(word: &AtomicU32, expected: u32, limit: Duration) {
-    let timeout = rustix::thread::futex::Timespec::try_from(limit).ok();
-    // EAGAIN, EINTR, ETIMEDOUT: the caller looks anyway.
-    let _ = rustix::thread::futex::wait(word, rustix::thread::futex::Flags::empty(), expected, timeout.as_ref());
-}
-
-/// Wakes all who sleep on `word`, in any process.
-#[cfg(target_os = "linux")]
-pub(super) fn wake(word: &AtomicU32) {
-    let _ = rustix::thread::futex::wake(word, rustix::thread::futex::Flags::empty(), u32::MAX >> 1);
-}
-
-/// Without a futex that reaches other processes: short sleeps.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn wait(word: &AtomicU32, expected: u32, limit: Duration) {
-    let deadline = std::time::Instant::now() + limit;
-    while word.load(std::sync::atomic::Ordering::Acquire) == expected && std::time::Instant::now() < deadline {
-        std::thread::sleep(Duration::from_micros(200));
-    }
-}
-
-/// The sleepers look by themselves.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn wake(_word: &AtomicU32) {}

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::result::Result as StdResult;
+use std::time::Duration;
 
 use napi::{Env, bindgen_prelude::*};
 use napi_derive::napi;
@@ -43,10 +44,12 @@ impl QueueHandle {
         self.inner.with(|work| sent(work.send_any(tag, body)))
     }
 
-    /// The same, waiting for room at most `timeout` milliseconds (negative: for ever). Blocks the thread.
+    /// The same, waiting for room at most `timeout` milliseconds (negative: for ever), for `spin` microseconds of them without
+    /// sleeping. Blocks the thread.
     #[napi(catch_unwind)]
-    pub fn send_sync(&self, tag: u8, body: &[u8], timeout: f64) -> i32 {
-        self.inner.with(|work| sent(work.send_blocking(tag, body, deadline(timeout))))
+    pub fn send_sync(&self, tag: u8, body: &[u8], timeout: f64, spin: u32) -> i32 {
+        let spin = Duration::from_micros(spin.into());
+        self.inner.with(|work| sent(work.send_spinning(tag, body, deadline(timeout), spin)))
     }
 
     /// Bytes that a message in the outbox may have.

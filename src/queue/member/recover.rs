@@ -21,6 +21,9 @@ pub(super) fn recover(region: Region<'_>, dead: Dead) {
             shared.receivers.disarm(number);
             shared.senders.disarm(number);
             seat.mode.store(0, Ordering::Relaxed);
+            // Its owner, or who settled it before us, may have died between giving a record back and counting that.
+            // SYNC: Release, as in `settle_reading`.
+            shared.returned.fetch_add(1, Ordering::Release);
             crash_point!("seat settled");
             // SYNC: Release, pairs with the CAS in `free_seat`.
             seat.occupant.store(0, Ordering::Release);

@@ -10,7 +10,12 @@ use crate::queue::bell::Bell;
 use crate::queue::layout::{BELL, Form, SIGNAL};
 use crate::queue::ring::Corrupt;
 use crate::queue::state::SEATS;
-use crate::queue::sys_unix as sys;
+use crate::shm::futex;
+
+/// Looks between two looks at the clock, which costs more.
+const LOOKS: u32 = 32;
+/// How long to look before others are offered the core: an answer of another core is there by then.
+const ALONE: Duration = Duration::from_micros(2);
 
 impl Member {
     /// After publishing up to `most` records (or giving them back): wakes as many receivers.
@@ -40,6 +45,8 @@ impl Member {
     pub(crate) fn bell(&mut self) -> io::Result<&Bell> {
         if self.bell.is_none() {
             let number = self.own().bell.load(Ordering::Relaxed).wrapping_add(1).max(1);
+            // Whoever sat here before may have been killed.
+            Bell::remove(&self.aux, self.seat, number - 1);
             let bell = Bell::create(&self.aux, self.seat, number)?;
             self.own().bell.store(number, Ordering::Release);
             self.own().mode.store(BELL, Ordering::SeqCst);
@@ -81,7 +88,7 @@ impl Member {
         // SYNC: Release, pairs with the Acquire in `sleep`.
         sleeper.signal.fetch_add(1, Ordering::Release);
         match sleeper.mode.load(Ordering::Acquire) {
-            SIGNAL => sys::wake(&sleeper.signal),
+            SIGNAL => futex::wake(&sleeper.signal),
             BELL => self.bells.ring(&self.aux, seat, sleeper.bell.load(Ordering::Acquire)),
             _ => {} // It left, or the word is damaged.
         }
@@ -105,18 +112,8 @@ pub(crate) fn block<S: Sleeper, T>(
     spin: Duration,
     mut found: impl FnMut(&mut S) -> Result<Option<T>, Corrupt>,
 ) -> Result<Option<T>, Corrupt> {
-    let begun = Instant::now();
-    let mut looks = 0u32;
-    loop {
-        if let Some(found) = found(who)? {
-            return Ok(Some(found));
-        }
-        looks += 1;
-        // The clock costs more than a look.
-        if spin.is_zero() || (looks.is_multiple_of(32) && begun.elapsed() >= spin) {
-            break;
-        }
-        std::hint::spin_loop();
+    if let Some(found) = look(who, senders, deadline, spin, &mut found)? {
+        return Ok(Some(found));
     }
     let member = who.member();
     let set = if senders { member.shared.senders } else { member.shared.receivers };
@@ -134,7 +131,7 @@ pub(crate) fn block<S: Sleeper, T>(
         if left.is_zero() {
             break Ok(None);
         }
-        sys::wait(&seat.signal, signal, left.min(SLICE));
+        futex::wait(&seat.signal, signal, left.min(SLICE));
         if set.has(number) {
             // Nobody woke us: the usual reason is that there is nothing, the other is a death.
             who.member().look_around();
@@ -146,4 +143,38 @@ pub(crate) fn block<S: Sleeper, T>(
         who.member().pass_on(senders);
     }
     result
+}
+
+/// Looks for `spin`, but not beyond `deadline`, without sleeping.
+fn look<S: Sleeper, T>(
+    who: &mut S,
+    senders: bool,
+    deadline: Option<Instant>,
+    spin: Duration,
+    found: &mut impl FnMut(&mut S) -> Result<Option<T>, Corrupt>,
+) -> Result<Option<T>, Corrupt> {
+    if spin.is_zero() {
+        return Ok(None);
+    }
+    let begun = Instant::now();
+    let spin = deadline.map_or(spin, |deadline| deadline.saturating_duration_since(begun).min(spin));
+    loop {
+        for _ in 0..LOOKS {
+            // A look at the room is an attempt to send.
+            if (senders || who.ready())
+                && let Some(found) = found(who)?
+            {
+                return Ok(Some(found));
+            }
+            std::hint::spin_loop();
+        }
+        let passed = begun.elapsed();
+        if passed >= spin {
+            return Ok(None);
+        }
+        if passed >= ALONE {
+            // The other side may wait for this very core.
+            std::thread::yield_now();
+        }
+    }
 }

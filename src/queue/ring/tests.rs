@@ -310,6 +310,56 @@ mod models {
     }
 
     #[test]
+    fn loom_no_wakeup_is_lost_after_looking() {
+        model(3, || {
+            let memory = Memory::new(1);
+            let other = Arc::clone(&memory);
+            let sender = thread::spawn(move || {
+                assert!(other.send(1, 1, 1));
+                if other.waiters().pick(0).is_some() {
+                    other.rung.fetch_add(1, Ordering::Release);
+                }
+            });
+            // Looks without being seen, then goes to sleep as any other.
+            let mut found = memory.receive(2);
+            if found.is_empty() {
+                let signal = memory.rung.load(Ordering::Acquire);
+                memory.waiters().arm(2);
+                found = memory.receive(2);
+                sender.join().unwrap();
+                // What `futex_wait` compares.
+                assert!(!found.is_empty() || memory.rung.load(Ordering::Acquire) != signal);
+            } else {
+                sender.join().unwrap();
+                assert_eq!(memory.rung.load(Ordering::Acquire), 0, "nobody rings for one who looks");
+            }
+        });
+    }
+
+    #[test]
+    fn loom_who_looks_takes_no_wakeup_from_who_sleeps() {
+        model(3, || {
+            let memory = Memory::new(1);
+            memory.waiters().arm(3);
+            let other = Arc::clone(&memory);
+            let sender = thread::spawn(move || {
+                assert!(other.send(1, 1, 1));
+                other.rung.store(u64::from(other.waiters().pick(0).unwrap()), Ordering::Release);
+            });
+            let mut found = memory.receive(2);
+            if found.is_empty() {
+                memory.waiters().arm(2);
+                found = memory.receive(2);
+            }
+            sender.join().unwrap();
+            let rung = memory.rung.load(Ordering::Acquire);
+            assert!(rung == 2 || rung == 3);
+            // Whoever is rung for finds it, unless the one who looked has it.
+            assert_eq!(memory.receive(3).len() + found.len(), 1);
+        });
+    }
+
+    #[test]
     fn loom_one_of_two_sleepers_is_woken() {
         model(3, || {
             let memory = Memory::new(1);

@@ -62,14 +62,33 @@ impl Work {
     /// # Errors
     /// [`Corrupt`]
     pub fn send_blocking(&mut self, tag: u8, body: &[u8], deadline: Option<Instant>) -> Result<Sent, SendError> {
+        self.send_spinning(tag, body, deadline, Duration::ZERO)
+    }
+
+    /// The same, looking for room for `spin` before it sleeps.
+    ///
+    /// # Errors
+    /// [`Corrupt`]
+    pub fn send_spinning(
+        &mut self,
+        tag: u8,
+        body: &[u8],
+        deadline: Option<Instant>,
+        spin: Duration,
+    ) -> Result<Sent, SendError> {
         let large = body.len() > self.max_message();
         // Written once, however often there is no room.
         let name = if large { Some(part::create(self.aux(), self.member.seat, body)?) } else { None };
         let (named, tag) = (name.map(part::Name::encode), if large { tag | PART } else { tag });
         let body = named.as_ref().map_or(body, |name| name.as_slice());
-        let sent = block(self, true, deadline, Duration::ZERO, |work| {
-            Ok(Some(work.send(tag, body)?).filter(|sent| *sent != Sent::Full))
-        });
+        let sent =
+            block(
+                self,
+                true,
+                deadline,
+                spin,
+                |work| Ok(Some(work.send(tag, body)?).filter(|sent| *sent != Sent::Full)),
+            );
         if let (Some(name), Err(_) | Ok(None)) = (name, sent) {
             name.remove(self.aux());
         }
