@@ -8,6 +8,7 @@ const stream = require('node:stream')
 const v8 = require('node:v8')
 const zlib = require('node:zlib')
 const { SharedBuffer, list, remove } = require('../lib/shared')
+const { METHODS, argumentsOf, outcomeOf } = require('./fixtures/buffer-calls')
 const { randomName, run, segmentsNamed } = require('./fixtures/shared-support')
 
 afterAll(() => expect(segmentsNamed()).toEqual([]))
@@ -54,78 +55,26 @@ describe('a SharedBuffer is a Buffer', () => {
   })
 })
 
-/** Arguments to try a method with; what is not here is called as it is, and must then do or throw the same. */
-const ARGUMENTS = {
-  asciiWrite: [['abc', 1, 2]],
-  at: [[-1]],
-  compare: [[Buffer.from('hello')], [Buffer.from('hello'), 0, 5, 0, 5]],
-  copy: [[Buffer.alloc(5), 0, 2]],
-  copyWithin: [[0, 5]],
-  equals: [[Buffer.from('x')]],
-  every: [[byte => byte > 0]],
-  fill: [[1], ['ab'], ['ff', 'hex'], [7, 2, 4]],
-  filter: [[byte => byte > 100]],
-  find: [[byte => byte > 110]],
-  findIndex: [[byte => byte > 110]],
-  findLast: [[byte => byte > 110]],
-  findLastIndex: [[byte => byte > 110]],
-  forEach: [[() => {}]],
-  includes: [['lo w'], [111]],
-  indexOf: [['o'], [Buffer.from('world')], [111, 5], ['l', -3], ['o', 'utf16le']],
-  join: [['-']],
-  lastIndexOf: [['o'], [Buffer.from('l')]],
-  map: [[byte => byte + 1]],
-  reduce: [[(sum, byte) => sum + byte]],
-  reduceRight: [[(sum, byte) => sum + byte]],
-  set: [[[1, 2, 3], 2]],
-  some: [[byte => byte > 110]],
-  subarray: [[], [3], [3, 5], [-4, -1], [5, 3]],
-  slice: [[], [3], [3, 5], [-4, -1], [5, 3]],
-  toString: [[], ['utf8', 3], ['hex', 3, 5], ['base64'], ['latin1', -1, 100], ['ucs2'], ['utf8', 4, 2], ['utf8', NaN, 3], ['nothing'], ['utf8', 2.7, 4.9]],
-  toLocaleString: [[], ['hex', 1, 4]],
-  with: [[0, 9]],
-  write: [['abc'], ['äö', 2], ['abc', 'hex'], ['abc', 1, 2], ['abc', 1, 2, 'latin1']]
-}
-
-function argumentsOf (name) {
-  if (ARGUMENTS[name] !== undefined) return ARGUMENTS[name]
-  if (/^read(U?[iI]nt)(BE|LE)$/.test(name)) return [[1, 3], [0, 6], [5, 48], [0, 9]]
-  if (/^read/.test(name)) return [[0], [2], [100], ['x']]
-  if (/^writeBig/.test(name)) return [[123n, 1], [2n ** 70n], [1]]
-  if (/^write(U?[iI]nt)(BE|LE)$/.test(name)) return [[1000, 1, 3], [-5, 0, 2], [1, 0, 9]]
-  if (/^write/.test(name)) return [[5], [7.5, 2], [1, 100], [2 ** 40]]
-  if (/Slice$/.test(name)) return [[0, 5], [2, 11], []]
-  if (/Write$/.test(name)) return [['616263', 1, 2]]
-  return [[]]
-}
-
-function methodsOf (prototype) {
-  return Object.getOwnPropertyNames(prototype)
-    .filter(name => typeof Object.getOwnPropertyDescriptor(prototype, name).value === 'function')
-}
-
-const METHODS = [...new Set([...methodsOf(Buffer.prototype), ...methodsOf(Object.getPrototypeOf(Uint8Array.prototype))])]
-  // toJSON is for passing; the other two tell the classes apart.
-  .filter(name => !['constructor', 'toJSON', 'inspect'].includes(name))
-
 test.each(METHODS)('Buffer.prototype.%s does the same on a SharedBuffer', name => {
   for (const args of argumentsOf(name)) {
     const plain = Buffer.from('hello world!')
     const shared = SharedBuffer.from('hello world!')
-    const outcomes = [plain, shared].map(buffer => {
-      try {
-        const result = buffer[name](...args)
-        if (result === buffer) return 'itself'
-        if (typeof result?.next === 'function') return [...result]
-        return ArrayBuffer.isView(result) ? [...result] : result
-      } catch (error) {
-        return { code: error.code, name: error.name, message: error.message }
-      }
-    })
-    expect(outcomes[1]).toEqual(outcomes[0])
+    expect(outcomeOf(shared, name, args)).toEqual(outcomeOf(plain, name, args))
     expect([...shared]).toEqual([...plain])
     shared.close()
   }
+})
+
+test('every static of Buffer is there, and answers the same about a SharedBuffer', () => {
+  const buffer = SharedBuffer.from('hello')
+  for (const name of Reflect.ownKeys(Buffer)) expect({ name, type: typeof SharedBuffer[name] }).toEqual({ name, type: typeof Buffer[name] })
+  expect(SharedBuffer.byteLength(buffer)).toBe(5)
+  expect(SharedBuffer.isBuffer(buffer)).toBe(true)
+  expect(SharedBuffer.isEncoding('hex')).toBe(true)
+  expect(SharedBuffer.compare(buffer, Buffer.from('hellp'))).toBe(-1)
+  expect(Buffer.concat([buffer, buffer]).toString()).toBe('hellohello')
+  expect([buffer.parent, buffer.offset]).toEqual([buffer.buffer, 0])
+  buffer.close()
 })
 
 describe('making one', () => {

@@ -139,6 +139,11 @@ class SharedBuffer extends Buffer {
     return Buffer.isBuffer(value) && isShared(value.buffer)
   }
 
+  /** What `map` and `filter` make: a plain buffer. */
+  static get [Symbol.species] () {
+    return /** @type {any} */ (Buffer)[Symbol.species]
+  }
+
   /** The name it was created with, or `null`. */
   get name () {
     return memoryOf(this).name

@@ -7,6 +7,8 @@
  * process ends with SIGSEGV (tried on Node 20 to 26). So text is decoded from a copy, always.
  */
 
+const nodeBuffer = require('node:buffer')
+const { syncBuiltinESMExports } = require('node:module')
 const { StringDecoder } = require('node:string_decoder')
 
 module.exports = { decodeFromCopies, guardDecoders }
@@ -39,13 +41,18 @@ function decodeFromCopies (prototype) {
 }
 
 /**
- * Makes `TextDecoder` and `StringDecoder` (so also `stream.setEncoding`) copy this memory before they decode it. They are the
- * runtime's own classes; what is not shared passes through them as before.
+ * Makes `TextDecoder`, `StringDecoder` (so also `stream.setEncoding`) and `buffer.transcode` copy this memory before they decode it. They
+ * are the runtime's own; what is not shared passes through them as before.
  * @param {ArrayBuffer} memory
  */
 function guardDecoders (memory) {
   guard(TextDecoder.prototype, 'decode').add(memory)
   guard(/** @type {any} */ (StringDecoder).prototype, 'write').add(memory)
+  // It, too, measures first and converts then. A Node without ICU has none.
+  if (typeof nodeBuffer.transcode !== 'function') return
+  const known = nodeBuffer.transcode
+  guard(nodeBuffer, 'transcode').add(memory)
+  if (nodeBuffer.transcode !== known) syncBuiltinESMExports()
 }
 
 /**
