@@ -14,6 +14,7 @@ use super::{Subscription, Topic, Wish};
 use crate::queue::Sent;
 use crate::queue::tests::{new, unique, wire};
 use crate::shm::Place;
+use crate::sync::steps::LEFT;
 
 const OWN: &[&str] = &["counted", "freed", "entered", "counted in", "placed", "read", "moved on", "left"];
 /// Those of queues that a topic passes, too.
@@ -60,6 +61,16 @@ fn a_recovery_that_is_killed_too_is_taken_up() {
             .sum();
         assert!(killed >= 1, "no recovery died at {point}");
     }
+}
+
+/// Before every store and system call that others can see, not only at those with a name.
+#[test]
+fn a_user_killed_before_any_step_costs_the_others_nothing() {
+    let mut step = 0;
+    while one_kill(&format!("step:{step}"), None) {
+        step += 1;
+    }
+    assert!(step > 150, "every store is a step: {step}");
 }
 
 /// Whether the child (or the recovery, if there is one) died.
@@ -150,6 +161,8 @@ fn sent(messages: &[&str]) {
 fn child() {
     let Ok(name) = std::env::var("INTERPROC_CRASH_QUEUE") else { return };
     let place = Place::Name(crate::shm::Name::new(&name).unwrap());
+    let steps = std::env::var("INTERPROC_CRASH_AT").unwrap().strip_prefix("step:").map(|step| step.parse().unwrap());
+    LEFT.store(steps.unwrap_or(-1), Ordering::Relaxed);
     let (mut topic, _) = Topic::join(&place, None).unwrap();
     if std::env::var("INTERPROC_CRASH_ROLE").unwrap() == "recover" {
         topic.look_around();
@@ -158,7 +171,8 @@ fn child() {
     let soon = || Some(Instant::now() + Duration::from_secs(20));
     let mut reliable = topic.subscribe(Wish::default()).unwrap();
     let mut lossy = topic.subscribe(Wish { lossy: true, others_only: false }).unwrap();
-    for number in 0..150 {
+    let rounds = if steps.is_some() { 0..14 } else { 0..150 };
+    for number in rounds {
         let message = format!("c{number} {}", "x".repeat(number));
         assert_eq!(topic.publish_blocking(0, message.as_bytes(), soon()).unwrap(), Sent::Yes);
         sent(&[&message]);
@@ -186,4 +200,6 @@ fn child() {
             sent(&["large"]);
         }
     }
+    drop((reliable, lossy, topic));
+    LEFT.store(-1, Ordering::Relaxed);
 }
