@@ -132,6 +132,40 @@ describe('sendMany that fails', () => {
   })
 })
 
+describe('readable', () => {
+  test('waits for a message and takes none', async () => {
+    const queue = make()
+    let there = false
+    const waiting = queue.readable().then(() => { there = true })
+    await pause(20)
+    expect(there).toBe(false)
+    await queue.send('message')
+    await waiting
+    await queue.readable()
+    expect(queue.tryReceive()).toBe('message')
+  })
+
+  test('is aborted by its signal, and ends with the queue', async () => {
+    const queue = make()
+    const waiting = [queue.readable({ signal: AbortSignal.timeout(10) }), queue.readable()]
+    await expect(waiting[0]).rejects.toEqual(code('ABORT_ERR'))
+    queue.close()
+    await expect(waiting[1]).rejects.toEqual(code('ERR_QUEUE_CLOSED'))
+    await expect(queue.readable()).rejects.toEqual(code('ERR_QUEUE_CLOSED'))
+  })
+
+  test('a message that one does not take wakes another receiver', async () => {
+    const sender = make()
+    const others = [make(sender.ticket), make(sender.ticket)]
+    const looking = others[0].readable()
+    await pause(10)
+    const receiving = others[1].receive()
+    await sender.send('message')
+    await looking
+    expect(await receiving).toBe('message')
+  })
+})
+
 describe('calls within the callback of drain', () => {
   test('take nothing twice', async () => {
     const queue = make()

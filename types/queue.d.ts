@@ -137,6 +137,8 @@ export class Queue<T = any> extends EventEmitter implements AsyncIterable<T> {
   /** Ends when the queue is closed. Leaving the loop leaves the messages in the queue. */
   [Symbol.asyncIterator] (): AsyncIterableIterator<T>
 
+  /** Waits until there is a message, and takes none: `drain` then finds it, if no other receiver was faster. */
+  readable (options?: WaitOptions): Promise<void>
   /** Calls `each` for every message that is there, in place. Gives their number. */
   drain (each: (view: QueueView) => void, options?: { max?: number }): number
   /** As `message.ack()`. */

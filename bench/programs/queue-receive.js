@@ -29,7 +29,7 @@ const receivers = {
       checker.checkView(view)
       over = meter.add() || over
     }
-    while (!over) if (queue.drain(look) === 0) await new Promise(setImmediate)
+    while (!over) if (queue.drain(look) === 0) await queue.readable()
   }
 }
 

@@ -87,6 +87,12 @@ class Queue extends Endpoint {
   receiveSync (options) { return this.#receiver.receiveSync(options) }
 
   /**
+   * Waits until there is a message, and takes none: `drain` then finds it, if no other receiver was faster.
+   * @param {{ signal?: AbortSignal }} [options]
+   */
+  readable (options) { return this.#receiver.readable(options) }
+
+  /**
    * Calls `each` for every message that is there, in place: nothing is copied. The view is valid during the call only.
    * @param {(view: InstanceType<typeof import('./view').View>) => void} each
    * @param {{ max?: number }} [options]

@@ -1,16 +1,13 @@
 'use strict'
 
-const { ERR_QUEUE_CLOSED } = require('../errors')
 const { validateFunction, validateInteger, validateObject } = require('../validate')
-const { PART } = require('./codec')
+const { Drain } = require('./drain')
 const { callError } = require('./errors')
-const { NOTHING, ROW, lengthAt, offsetAt } = require('./inbox')
+const { NOTHING } = require('./inbox')
 const { MessageIterator } = require('./iterator')
 const { spinOf, timeoutOf } = require('./sender')
-const { View, place } = require('./view')
 const { BURST, Waiting, signalOf } = require('./waiting')
 
-/** @typedef {InstanceType<typeof View>} ViewOf */
 /** @typedef {InstanceType<typeof import('./inbox').Inbox>} Inbox */
 
 /** How long `receiveSync` looks before it sleeps, in microseconds: a sender on another core answers within that. */
@@ -23,10 +20,10 @@ class Receiver {
   #inbox
   #waiting
   #changed
-  /** @type {((most: number) => number) | undefined} */
-  #lease
-  /** @type {ViewOf | undefined} */
-  #view
+  /** @type {(() => number) | undefined} */
+  #look
+  /** @type {InstanceType<typeof Drain> | undefined} */
+  #drain
   #burst = 0
 
   /**
@@ -97,7 +94,7 @@ class Receiver {
   }
 
   /**
-   * @param {(view: ViewOf) => void} each
+   * @param {(view: InstanceType<typeof import('./view').View>) => void} each
    * @param {any} options
    */
   drain (each, options = {}) {
@@ -105,29 +102,36 @@ class Receiver {
     validateObject(options, 'options')
     const { max = Infinity } = options
     if (max !== Infinity) validateInteger(max, 'options.max', 0)
-    const inbox = this.#inbox
-    if (inbox.closed) throw new ERR_QUEUE_CLOSED()
-    // From within another drain: all that is there is being shown by that one.
-    if (inbox.busy) return 0
-    inbox.settle()
-    const view = this.#view ??= new View(this.#handle.slots(), this.#codec)
-    let total = 0
-    inbox.busy = true
+    const drain = this.#drain ??= new Drain(this.#handle, this.#codec, this.#inbox)
     try {
-      while (total < max && !inbox.closed) {
-        const count = this.#drainOnce(view, each, Math.min(BURST, max - total))
-        if (count === 0) break
-        total += count
-      }
+      return drain.run(each, max)
     } finally {
-      inbox.busy = false
       // Of calls that the callback made.
       if (this.waits) {
         this.serve()
         this.#changed()
       }
     }
-    return total
+  }
+
+  /**
+   * Waits until there is a message.
+   * @param {any} [options]
+   * @returns {Promise<void>}
+   */
+  readable (options) {
+    try {
+      const signal = signalOf(options)
+      const look = this.#look ??= this.#handle.looker()
+      const attempt = () => {
+        const found = look()
+        if (found < 0) throw callError(found, 'receive')
+        return found > 0 ? { value: undefined } : undefined
+      }
+      return attempt() === undefined ? this.later(attempt, signal) : this.#received(undefined)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** @returns {AsyncIterableIterator<any>} that ends when the queue is closed */
@@ -201,42 +205,6 @@ class Receiver {
     if (++this.#burst < BURST) return Promise.resolve(value)
     this.#burst = 0
     return new Promise(resolve => setImmediate(resolve, value))
-  }
-
-  /** @type {(view: ViewOf, each: (view: ViewOf) => void, most: number) => number} */
-  #drainOnce (view, each, most) {
-    const lease = this.#lease ??= this.#handle.viewer()
-    const count = lease(most)
-    if (count < 0) throw callError(count, 'drain')
-    if (count === 0) return 0
-    const inbox = this.#inbox
-    const { table, mark } = inbox
-    let seen = 0
-    try {
-      while (seen < count && !inbox.closed) {
-        const row = ++seen * ROW
-        mark[0] = seen
-        if (table[row + 2] & PART) {
-          this.#drainPart(each, table[row + 2], seen - 1)
-        } else {
-          place(view, offsetAt(table, row), lengthAt(table, row), table[row + 2])
-          each(view)
-        }
-      }
-    } finally {
-      place(view, 0, 0, -1)
-      inbox.drained(seen)
-    }
-    return seen
-  }
-
-  /** @type {(each: (view: ViewOf) => void, tag: number, index: number) => void} */
-  #drainPart (each, tag, index) {
-    const memory = this.#inbox.part(index)
-    const view = new View(memory, this.#codec)
-    place(view, 0, memory.byteLength, tag & ~PART)
-    each(view)
-    place(view, 0, 0, -1)
   }
 }
 

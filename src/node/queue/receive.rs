@@ -101,6 +101,13 @@ impl QueueHandle {
         })
     }
 
+    /// Is there something to lease? 1 or 0.
+    #[napi(catch_unwind, ts_return_type = "() => number")]
+    pub fn looker<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
+        let inner = Rc::clone(&self.inner);
+        direct::function(env, move |[]: [f64; 0]| inner.with(|work| i32::from(work.ready())))
+    }
+
     /// The lease ends; the application has the first `seen` messages of it, the others go back.
     #[napi(catch_unwind, ts_return_type = "(seen: number) => number")]
     pub fn settler<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {

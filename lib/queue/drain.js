@@ -1,0 +1,95 @@
+'use strict'
+
+const { ERR_QUEUE_CLOSED } = require('../errors')
+const { PART } = require('./codec')
+const { callError } = require('./errors')
+const { ROW, lengthAt, offsetAt } = require('./inbox')
+const { View, place } = require('./view')
+const { BURST } = require('./waiting')
+
+/** @typedef {InstanceType<typeof View>} ViewOf */
+
+/** Shows messages where they are, in the queue's own memory. */
+class Drain {
+  #inbox
+  #codec
+  #lease
+  #view
+
+  /**
+   * @param {import('../binding').QueueHandle} handle
+   * @param {import('./codec').Codec} codec
+   * @param {InstanceType<typeof import('./inbox').Inbox>} inbox
+   */
+  constructor (handle, codec, inbox) {
+    if (inbox.closed) throw new ERR_QUEUE_CLOSED()
+    this.#inbox = inbox
+    this.#codec = codec
+    this.#lease = handle.viewer()
+    this.#view = new View(handle.slots(), codec)
+  }
+
+  /**
+   * @param {(view: ViewOf) => void} each
+   * @param {number} max
+   * @returns {number} how many messages it was called for
+   */
+  run (each, max) {
+    const inbox = this.#inbox
+    if (inbox.closed) throw new ERR_QUEUE_CLOSED()
+    // From within another drain: all that is there is being shown by that one.
+    if (inbox.busy) return 0
+    inbox.settle()
+    let total = 0
+    inbox.busy = true
+    try {
+      while (total < max && !inbox.closed) {
+        const count = this.#once(each, Math.min(BURST, max - total))
+        if (count === 0) break
+        total += count
+      }
+    } finally {
+      inbox.busy = false
+    }
+    return total
+  }
+
+  /** @type {(each: (view: ViewOf) => void, most: number) => number} */
+  #once (each, most) {
+    const lease = this.#lease
+    const count = lease(most)
+    if (count < 0) throw callError(count, 'drain')
+    if (count === 0) return 0
+    const inbox = this.#inbox
+    const view = this.#view
+    const { table, mark } = inbox
+    let seen = 0
+    try {
+      while (seen < count && !inbox.closed) {
+        const row = ++seen * ROW
+        mark[0] = seen
+        if (table[row + 2] & PART) {
+          this.#part(each, table[row + 2], seen - 1)
+        } else {
+          place(view, offsetAt(table, row), lengthAt(table, row), table[row + 2])
+          each(view)
+        }
+      }
+    } finally {
+      place(view, 0, 0, -1)
+      inbox.drained(seen)
+    }
+    return seen
+  }
+
+  /** @type {(each: (view: ViewOf) => void, tag: number, index: number) => void} */
+  #part (each, tag, index) {
+    const memory = this.#inbox.part(index)
+    const view = new View(memory, this.#codec)
+    place(view, 0, memory.byteLength, tag & ~PART)
+    each(view)
+    place(view, 0, 0, -1)
+  }
+}
+
+module.exports = { Drain }
