@@ -415,6 +415,34 @@ mod histories {
         if from.is_empty() { None } else { Some(from.swap_remove(index % from.len())) }
     }
 
+    /// The walker reads states of one lap, is stopped, and goes on among those of the next.
+    #[test]
+    fn a_reclaim_that_was_overtaken_is_no_damage() {
+        let shape = Shape::new(3).unwrap();
+        let (tail, free) = (AtomicU64::new(shape.origin()), AtomicU64::new(pack_free(shape.origin(), 0)));
+        let states: Vec<AtomicU64> = (0..8).map(|_| AtomicU64::new(0)).collect();
+        let ring = Ring { shape, tail: &tail, free: &free, states: &states };
+        let pass = |slots| {
+            let Claim::At(position) = ring.claim(slots, 3, &mut ring.free()).unwrap() else { panic!("full") };
+            ring.commit(position, slots, 3);
+            let reading = ring.settle(ring.at(position).unwrap().unwrap(), 5, Status::Reading).unwrap();
+            ring.settle(reading, 5, Status::Done).unwrap();
+        };
+        pass(4);
+        pass(4);
+        let stopped = std::cell::Cell::new(false);
+        let freed = ring.reclaim(|_| {
+            if !stopped.replace(true) {
+                // Meanwhile the others free both, and use most of the ring for one that ends elsewhere.
+                assert_eq!(ring.reclaim(|_| true), Ok(8));
+                pass(6);
+            }
+            true
+        });
+        assert_eq!(freed, Ok(0));
+        assert_eq!(ring.reclaim(|_| true), Ok(6));
+    }
+
     proptest! {
         /// Against a model that is a plain list: nothing is lost, doubled or overlaid, across the wrap of positions too.
         #[test]
