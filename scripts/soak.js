@@ -46,9 +46,7 @@ async function main () {
     const live = {}
     const line = setInterval(() => tell(began, part, what => total(what) + (live[what] ?? 0)), LINE_MS)
     const start = Date.now()
-    // Who kills nobody adds nothing to what is to be reached.
-    const length = minutes === undefined && sum.turns > 0 && sum.kills === undefined ? TURN / 4 : TURN
-    const { failures: failed, ...counts } = await require(path.join(folder, `${part}.js`)).soak(Math.min(length, left(), Number(minutes ?? Infinity) * 60 / parts.length), live)
+    const { failures: failed, ...counts } = await require(path.join(folder, `${part}.js`)).soak(Math.min(TURN, left(), Number(minutes ?? Infinity) * 60 / parts.length), live)
     clearInterval(line)
     sum.turns++
     sum.seconds += (Date.now() - start) / 1000
