@@ -19,6 +19,7 @@ const GRACE = 1000 // ms in which a program must end that is not needed any more
  */
 async function measure ({ module, programs, args, meters }) {
   const folder = mkdtempSync(path.join(tmpdir(), 'interproc-bench-'))
+  keepUntilEnd(folder)
   const children = []
   let fail
   const failed = new Promise((resolve, reject) => { fail = reject })
@@ -41,7 +42,20 @@ async function measure ({ module, programs, args, meters }) {
     clearTimeout(timer)
     await Promise.all(children.map(({ end }) => end()))
     rmSync(folder, { recursive: true, force: true })
+    folders.delete(folder)
   }
+}
+
+/** Folders of measurements that are going on. */
+const folders = new Set()
+
+/** Whoever interrupts a measurement finds nothing left of it. */
+function keepUntilEnd (folder) {
+  folders.add(folder)
+  if (keepUntilEnd.listens) return
+  keepUntilEnd.listens = true
+  process.once('exit', () => { for (const each of folders) rmSync(each, { recursive: true, force: true }) })
+  for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15], ['SIGHUP', 1]]) process.once(signal, () => process.exit(128 + number))
 }
 
 function start (program, module, args, fail) {

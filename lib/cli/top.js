@@ -22,8 +22,10 @@ async function run (args) {
   for (let round = 1; ; round++) {
     const now = new Map()
     const text = table(['KIND', 'NAME', 'SIZE', 'HOLDS', 'SENT/s', 'RECEIVED/s', 'PROCESSES'], list().map(info => {
-      const { kind, name, size, users, fileName } = info
+      const { kind, name, size, fileName } = info
       const used = usage.of(info)
+      // Who looks is a user meanwhile, and not what anyone looks for.
+      const users = info.users.filter(({ pid }) => pid !== process.pid)
       const point = used?.sent === undefined ? undefined : { at: performance.now(), sent: used.sent, received: used.received ?? 0 }
       if (point !== undefined) now.set(fileName, point)
       const alive = users.filter(user => user.alive).length

@@ -84,7 +84,7 @@ function look (kind, name) {
     }
   }
   if (kind !== 'queue') return undefined
-  const queue = new Queue(name)
+  const queue = new Queue(name, { create: false })
   return {
     stats () {
       const stats = queue.stats()
