@@ -127,6 +127,12 @@ export class Queue<T = any> extends EventEmitter implements AsyncIterable<T> {
   /** Blocks the thread while the queue is full. `spin`: microseconds of looking before it sleeps, default 0. `false`: it was full until the timeout. */
   sendSync (value: any, options?: TimeoutOptions & { spin?: number }): boolean
 
+  /**
+   * A Buffer in shared memory that becomes a message when it is sent (itself, or its first bytes), without a copy: for large ones. What is
+   * in it at first may be anything, as of `Buffer.allocUnsafe`. After that it has length 0. One that is not sent goes when it is collected.
+   */
+  alloc (size: number): Buffer
+
   receive (options?: WaitOptions): Promise<T>
   /** `undefined`: there is none now. */
   tryReceive (): T | undefined

@@ -8,6 +8,14 @@ for (let i = 0; i < PERIOD; i++) bytes[i] = i * 31 + (i >> 8)
 /** The endless stream of bytes that bulk rows send: this buffer again and again. */
 const pattern = bytes
 
+/** The same stream as messages of `size` bytes, made before the first is asked for. Views of one Buffer. */
+function pieces (size) {
+  const long = Buffer.concat(Array(Math.ceil(size / PERIOD) + 1).fill(bytes))
+  return (function* () {
+    for (let at = 0; ; at = (at + size) % PERIOD) yield long.subarray(at, at + size)
+  })()
+}
+
 /** Throws unless the chunks continue the pattern. */
 class PatternChecker {
   #twice = Buffer.concat([bytes, bytes])
@@ -33,4 +41,4 @@ class PatternChecker {
   }
 }
 
-module.exports = { pattern, PatternChecker }
+module.exports = { pattern, pieces, PatternChecker }

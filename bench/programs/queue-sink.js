@@ -4,7 +4,7 @@ const { args, api, ready, result } = require('./program')
 const { Meter } = require('./meter')
 const { PatternChecker } = require('./pattern')
 
-const queue = new api.Queue({ capacity: args.capacity })
+const queue = new api.Queue()
 const checker = new PatternChecker()
 const meter = new Meter(args)
 
@@ -12,7 +12,7 @@ async function main () {
   for await (const message of queue) {
     if (message.length !== args.size) throw new Error(`a message of ${message.length} bytes instead of ${args.size}`)
     checker.check(message, meter.warming)
-    if (meter.add(message.length, 3)) return result(meter.rate)
+    if (meter.add(message.length, args.glance)) return result(meter.rate)
   }
 }
 

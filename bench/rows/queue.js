@@ -7,11 +7,23 @@ const peers = {
   send: { name: 'process.send', module: 'node:child_process', programs: ['process-send'], args: { size: 64 } },
   zmq: { name: 'zeromq.js', module: 'zeromq', programs: ['zmq-pull', 'zmq-push'], args: { endpoint: 'ipc://{folder}/socket', size: 64 } },
   echo: { name: 'node:net', module: 'node:net', programs: ['net-echo', 'net-ping'], args: { listen: { path: '{folder}/socket' }, size: 16 } },
-  bulk: { name: 'node:net', module: 'node:net', programs: ['net-sink', 'net-pour'], args: { listen: { path: '{folder}/socket' } } }
+  stream: { name: 'node:net', module: 'node:net', programs: ['net-sink', 'net-pour'], args: { listen: { path: '{folder}/socket' } } }
 }
 
 /** Four receivers, then four senders. */
 const fourByFour = (receive, send) => ({ programs: [...Array(4).fill(receive), ...Array(4).fill(send)], meters: 4 })
+
+/** Messages of megabytes: what they need to be measured in, and the peers for them. */
+const MB = { size: 2 ** 20, glance: 3 }
+const MB100 = { size: 100 * 2 ** 20, glance: 0, seconds: 2, warmUp: 2 }
+const bulk = args => queue(['queue-sink', 'queue-pour'], args)
+const clones = args => ({ name: 'process.send', module: 'node:child_process', programs: ['process-send-large'], args })
+const framed = args => ({
+  name: 'node:net',
+  module: 'node:net',
+  programs: ['net-message-sink', 'net-message-pour'],
+  args: { listen: { path: '{folder}/socket' }, ...args }
+})
 
 /** @type {import('./index').Row[]} */
 module.exports = [{
@@ -76,10 +88,48 @@ module.exports = [{
   peer: peers.echo
 }, {
   id: 'queue.1MB',
-  title: 'Messages of 1 MiB, against a stream over a Unix socket',
+  title: 'Messages of 1 MiB, each whole in a Buffer, against such messages over a Unix socket',
   unit: 'B/s',
   higherIsBetter: true,
   target: 5,
-  ours: queue(['queue-sink', 'queue-pour'], { size: 2 ** 20, capacity: 16 * 2 ** 20 }),
-  peer: peers.bulk
+  ours: bulk(MB),
+  peer: framed(MB)
+}, {
+  id: 'queue.1MB.send',
+  title: "Messages of 1 MiB, against process.send with serialization 'advanced'",
+  unit: 'B/s',
+  higherIsBetter: true,
+  target: 5,
+  ours: bulk(MB),
+  peer: clones(MB)
+}, {
+  id: 'queue.1MB.stream',
+  title: 'Messages of 1 MiB, against a stream over a Unix socket whose chunks are looked at as they come',
+  unit: 'B/s',
+  higherIsBetter: true,
+  ours: bulk(MB),
+  peer: peers.stream
+}, {
+  id: 'queue.1MB.loan',
+  title: 'Messages of 1 MiB written into memory of the queue and read there, against messages over a Unix socket',
+  unit: 'B/s',
+  higherIsBetter: true,
+  ours: queue(['queue-drain', 'queue-lend'], MB),
+  peer: framed(MB)
+}, {
+  id: 'queue.100MB',
+  title: 'Messages of 100 MiB, each whole in a Buffer, against such messages over a Unix socket',
+  unit: 'B/s',
+  higherIsBetter: true,
+  target: 5,
+  ours: bulk(MB100),
+  peer: framed(MB100)
+}, {
+  id: 'queue.100MB.send',
+  title: "Messages of 100 MiB, against process.send with serialization 'advanced'",
+  unit: 'B/s',
+  higherIsBetter: true,
+  target: 5,
+  ours: bulk(MB100),
+  peer: clones(MB100)
 }]

@@ -84,11 +84,15 @@ class Drain {
 
   /** @type {(each: (view: ViewOf) => void, tag: number, index: number) => void} */
   #part (each, tag, index) {
-    const memory = this.#inbox.part(index)
+    const memory = this.#inbox.part(index, 0)
     const view = new View(memory, this.#codec)
     place(view, 0, memory.byteLength, tag & ~PART)
-    each(view)
-    place(view, 0, 0, -1)
+    try {
+      each(view)
+    } finally {
+      place(view, 0, 0, -1)
+      this.#inbox.hide(memory)
+    }
   }
 }
 

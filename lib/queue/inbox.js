@@ -10,6 +10,7 @@ const { cut } = require('../cut')
 const { BYTES, decode, PART } = require('./codec')
 const { Message } = require('./message')
 const { callError } = require('./errors')
+const { BY_REFERENCE, bufferOver } = require('./large')
 const { ERR_INVALID_STATE } = require('../errors')
 
 /** There is no message. */
@@ -145,12 +146,19 @@ class Inbox {
   /**
    * The body of a message that is in a file of its own.
    * @param {number} index
+   * @param {number} least bytes from which on it is that file's memory; less is copied
    */
-  part (index) {
-    const memory = this.#handle.part(this.#ids[index])
+  part (index, least) {
+    const memory = this.#handle.part(this.#ids[index], least)
     if (typeof memory === 'number') throw callError(memory, 'receive')
     return memory
   }
+
+  /**
+   * A body that was read in place is needed no more.
+   * @param {ArrayBuffer} memory the last one of {@link part}
+   */
+  hide (memory) { this.#handle.hidePart(memory) }
 
   /**
    * Ends a lease that was read in place.
@@ -206,11 +214,17 @@ class Inbox {
     const row = (index + 1) * ROW
     const table = this.#table
     const tag = table[row + 2]
-    const bytes = (tag & PART) === 0 ? cut(this.#memory, offsetAt(table, row), lengthAt(table, row)) : Buffer.from(this.part(index))
+    const bytes = (tag & PART) === 0 ? cut(this.#memory, offsetAt(table, row), lengthAt(table, row)) : this.#beside(index, tag)
     const own = this.#acknowledged
     if (tag === BYTES && !own) return bytes
     const value = decode(tag & ~PART, bytes, this.#codec)
     return own ? new Message(this.#acknowledging, value, this.#ids[index], (table[row + 3] & AGAIN) !== 0) : value
+  }
+
+  /** @type {(index: number, tag: number) => Buffer} */
+  #beside (index, tag) {
+    // What will be decoded is copied: its sender could still write to it.
+    return tag === (BYTES | PART) ? bufferOver(this.part(index, BY_REFERENCE)) : Buffer.from(this.part(index, Infinity))
   }
 }
 

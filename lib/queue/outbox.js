@@ -5,13 +5,14 @@
 const { isAnyArrayBuffer } = require('node:util/types')
 const { BYTES, TEXT } = require('./codec')
 const { callError } = require('./errors')
+const { lend, loanOf, sendLoan } = require('./loans')
 
 /** Bytes before a body: length (32 bits are enough here), tag in the upper half of the second word. */
 const HEAD = 8
 
 /**
  * A message that is not in the queue yet because there was no room.
- * @typedef {{ tag: number, body: Buffer }} Waiting
+ * @typedef {{ tag: number, body: Buffer, lent?: import('./loans').Lent }} Waiting
  */
 
 class Outbox {
@@ -43,7 +44,7 @@ class Outbox {
    * @returns {Waiting | undefined} the message, if there is no room for it
    */
   send (value) {
-    return this.#append(value) ? this.#sendOne() : this.#sendLarge(value)
+    return loanOf(this.#handle, value) === undefined && this.#append(value) ? this.#sendOne() : this.#sendLarge(value)
   }
 
   /**
@@ -57,9 +58,10 @@ class Outbox {
     // The first message in the outbox.
     let first = from
     for (let i = from; i < length; i++) {
-      let fits
+      let fits, lent
       try {
-        fits = this.#append(values[i])
+        lent = loanOf(this.#handle, values[i])
+        fits = lent === undefined && this.#append(values[i])
       } catch (error) {
         // Those before it go first; if there is no room for them, it is met again.
         first = this.#flush(first, i)
@@ -70,7 +72,7 @@ class Outbox {
       // The outbox is full, or the message is large.
       first = this.#flush(first, i)
       if (first < i) return first
-      if (this.#append(values[i])) continue
+      if (lent === undefined && this.#append(values[i])) continue
       if (this.#sendLarge(values[i]) !== undefined) return i
       first = i + 1
     }
@@ -82,7 +84,8 @@ class Outbox {
    * @param {Waiting} waiting
    * @returns {boolean} whether there was room
    */
-  again ({ tag, body }) {
+  again ({ tag, body, lent }) {
+    if (lent !== undefined) return sendLoan(lent, tag, body)
     const taken = this.#handle.sendOne(tag, body)
     if (taken < 0) throw callError(taken, 'send')
     return taken === 1
@@ -96,9 +99,10 @@ class Outbox {
    * @returns {boolean} whether there was room in time
    */
   sendSync (value, timeout, spin) {
-    const waiting = this.#append(value) ? this.#sendOne() : this.encode(value)
+    const waiting = loanOf(this.#handle, value) === undefined && this.#append(value) ? this.#sendOne() : this.encode(value)
     if (waiting === undefined) return true
-    const { tag, body } = waiting
+    const { tag, body, lent } = waiting
+    if (lent !== undefined) return sendLoan(lent, tag, body, timeout)
     const taken = this.#handle.sendSync(tag, body, timeout, spin)
     if (taken < 0) throw callError(taken, 'send')
     return taken === 1
@@ -113,6 +117,12 @@ class Outbox {
     if (taken < 0) throw callError(taken, 'send')
     return this.#copy(0)
   }
+
+  /**
+   * Memory for a message that is not copied when it is sent.
+   * @param {number} size bytes
+   */
+  lend (size) { return lend(/** @type {import('../binding').QueueHandle} */ (this.#handle), size) }
 
   /**
    * Sends what was appended.
@@ -186,7 +196,7 @@ class Outbox {
    */
   encode (value) {
     if (typeof value === 'string') return { tag: TEXT, body: Buffer.from(value) }
-    if (ArrayBuffer.isView(value) || isAnyArrayBuffer(value)) return { tag: BYTES, body: bytesOf(value) }
+    if (ArrayBuffer.isView(value) || isAnyArrayBuffer(value)) return { tag: BYTES, body: bytesOf(value), lent: loanOf(this.#handle, value) }
     const encoded = this.#codec.encode(value)
     return { tag: this.#codec.tag, body: typeof encoded === 'string' ? Buffer.from(encoded) : bytesOf(encoded) }
   }

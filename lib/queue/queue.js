@@ -65,6 +65,13 @@ class Queue extends Endpoint {
   sendSync (value, options) { return this.#sender.sendSync(value, options) }
 
   /**
+   * A Buffer in shared memory for a large message: fill it and send it, and it is not copied at all. What is in it at first may be
+   * anything. Once it is sent its length is 0; if it never is, it goes when it is collected.
+   * @param {number} size bytes
+   */
+  alloc (size) { return this.#sender.alloc(size) }
+
+  /**
    * The next message; waits for it.
    * @param {{ signal?: AbortSignal }} [options]
    */

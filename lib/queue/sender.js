@@ -1,5 +1,6 @@
 'use strict'
 
+const { MAX_LENGTH } = require('node:buffer').constants
 const { ERR_INVALID_ARG_TYPE } = require('../errors')
 const { validateInteger, validateNumber, validateObject } = require('../validate')
 const { Outbox, afterSending } = require('./outbox')
@@ -76,6 +77,15 @@ class Sender {
   sendSync (value, options = {}) {
     const timeout = timeoutOf(options)
     return this.#outbox.sendSync(value, timeout, spinOf(options, 0))
+  }
+
+  /**
+   * @param {number} size
+   * @returns {Buffer}
+   */
+  alloc (size) {
+    validateInteger(size, 'size', 0, MAX_LENGTH)
+    return this.#outbox.lend(size)
   }
 
   /** There may be room. */

@@ -6,6 +6,7 @@
 #![expect(unreachable_pub, reason = "the binding's macros demand `pub`")]
 
 mod lent;
+mod part;
 mod receive;
 mod send;
 mod table;
@@ -24,8 +25,10 @@ use super::callback::Callback;
 use super::chunk::Chunk;
 use super::env::{EnvState, errno};
 use crate::queue::{Flags, JoinError, New, Watch, Work};
+use crate::reactor::TimerId;
 use crate::shm::Place;
 use lent::Lent;
+use part::Shown;
 pub(in crate::node) use receive::{SLAB, integer, rows};
 pub(in crate::node) use send::sent;
 pub(in crate::node) use table::{OWN, RENEWED, Table, UNCHANGED};
@@ -64,6 +67,9 @@ struct Inner {
     lent: RefCell<Vec<Lent>>,
     on_wake: RefCell<Option<Callback>>,
     watch: Rc<Watch>,
+    trimmer: Cell<Option<TimerId>>,
+    shown: RefCell<Weak<Shown>>,
+    this: Weak<Inner>,
 }
 
 /// Which queue to open, and how to make it.
@@ -116,6 +122,9 @@ pub(crate) fn open_queue(
         memory: Cell::new(std::ptr::null_mut()),
         lent: RefCell::default(),
         on_wake: RefCell::default(),
+        trimmer: Cell::default(),
+        shown: RefCell::default(),
+        this: Weak::clone(this),
     });
     *inner.on_wake.borrow_mut() = Some(Callback::new(&env, &on_wake, "interproc.Queue")?);
     Ok(QueueHandle { inner, created })
@@ -191,6 +200,9 @@ impl Inner {
     }
 
     fn close(&self) {
+        if let Some(timer) = self.trimmer.take() {
+            self.state.reactor().clear_timer(timer);
+        }
         if let Some(mut work) = self.work.take() {
             self.watch.close(&mut work);
         }

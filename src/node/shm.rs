@@ -186,7 +186,10 @@ pub(crate) fn list_segments() -> Result<Vec<SegmentInfo>> {
 /// Removes what the dead left; gives what it removed.
 #[napi(catch_unwind)]
 pub(crate) fn cleanup_segments() -> Result<Vec<SegmentInfo>> {
-    let removed = shm::cleanup().map_err(|error| open_error(error.into()))?;
+    let failed = |error: std::io::Error| open_error(error.into());
+    let removed = shm::cleanup().map_err(failed)?;
+    // What stood beside queues that are gone.
+    shm::folder().and_then(|folder| crate::queue::sweep(&folder)).map_err(failed)?;
     Ok(removed.into_iter().map(describe).collect())
 }
 

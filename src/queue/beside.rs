@@ -52,11 +52,44 @@ impl Aux {
         self.stays
     }
 
+    /// The names of the files that begin so, as [`path`](Self::path) takes them.
+    pub(crate) fn names(&self, begin: &str) -> io::Result<Vec<String>> {
+        let mut wanted = self.prefix.clone();
+        wanted.push(begin);
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(self.folder())? {
+            let file = entry?.file_name();
+            if file.as_encoded_bytes().starts_with(wanted.as_encoded_bytes())
+                && let Some(file) = file.to_str()
+            {
+                names.push(file[self.prefix.len()..].to_owned());
+            }
+        }
+        Ok(names)
+    }
+
     fn folder(&self) -> &Path {
         match self.segment.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         }
+    }
+
+    /// Removes those of earlier segments of this place, which are gone: this one was created there.
+    pub(crate) fn remove_predecessors(&self) -> io::Result<()> {
+        // interproc-q.<user>.<hash>.<id>.
+        let own = self.prefix.as_encoded_bytes();
+        let id = own[..own.len() - 1].iter().rposition(|byte| *byte == b'.').filter(|_| !self.stays);
+        let Some(place) = id.map(|id| &own[..=id]) else { return Ok(()) };
+        for entry in std::fs::read_dir(self.folder())? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.as_encoded_bytes();
+            if name.starts_with(place) && !name.starts_with(own) {
+                remove(&entry.path());
+            }
+        }
+        Ok(())
     }
 
     /// Removes all of them but those that `keep` names.
@@ -95,7 +128,10 @@ pub(crate) fn sweep_now_and_then(near: &Aux) {
 }
 
 /// Removes the files in `folder` that stand beside a segment that is gone.
-fn sweep(folder: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn sweep(folder: &Path) -> io::Result<()> {
     let ours = format!("{BESIDE}{}.", rustix::process::geteuid().as_raw());
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

@@ -199,6 +199,11 @@ impl<'a> Shared<'a> {
         self.region.copy_out_new(self.address(position) + offset, bytes).ok_or(Corrupt)
     }
 
+    /// Bytes of all slots.
+    pub(crate) fn capacity(&self) -> u64 {
+        u64::from(self.ring.shape.slots()) * SLOT as u64
+    }
+
     /// The slots as one stretch of memory: begin and bytes. For reading in place.
     pub(crate) fn slots(&self) -> (*mut u8, usize) {
         let length = self.ring.shape.slots() as usize * SLOT;

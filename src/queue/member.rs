@@ -56,6 +56,8 @@ pub(crate) struct Member {
     pub(crate) shared: Shared<'static>,
     pub(crate) seat: u16,
     seen_free: u64,
+    /// Where the last record is that was published.
+    pub(crate) published: u64,
     bell: Option<Bell>,
     bells: Bells,
     /// Whom to look at first for waking: all get their turn.
@@ -65,7 +67,7 @@ pub(crate) struct Member {
     /// What was found in a queue in a file, if it was opened when nobody had it open.
     restored: Option<Restored>,
     /// After the segment: whether that is gone decides what becomes of these files.
-    aux: Arc<Aux>,
+    pub(crate) aux: Arc<Aux>,
 }
 
 impl Member {
@@ -102,6 +104,8 @@ impl Member {
         };
         let member = Self::sit_down(segment, restored.take())?;
         if created {
+            // What cannot be removed now is found by a sweep.
+            let _ = member.aux.remove_predecessors();
             beside::sweep_now_and_then(&member.aux);
         }
         Ok((member, created))
@@ -126,7 +130,18 @@ impl Member {
         }
         let seat = seat.ok_or(JoinError::NoSeat)?;
         let seen_free = shared.ring.free();
-        Ok(Self { shared, seat, seen_free, bell: None, bells: Bells::default(), turn: seat, segment, restored, aux })
+        Ok(Self {
+            shared,
+            seat,
+            seen_free,
+            published: 0,
+            bell: None,
+            bells: Bells::default(),
+            turn: seat,
+            segment,
+            restored,
+            aux,
+        })
     }
 
     /// Slots that are not in use.

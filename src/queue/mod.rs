@@ -63,6 +63,8 @@ mod work;
 #[cfg(not(interproc_loom))]
 pub use bell::Bell;
 #[cfg(not(interproc_loom))]
+pub use beside::sweep;
+#[cfg(not(interproc_loom))]
 pub use body::{Body, Message, Tag};
 #[cfg(not(interproc_loom))]
 pub use codec::{Codec, DecodeError, EncodeError, PlainError};
@@ -77,7 +79,7 @@ pub use member::{New, SLICE, Stats};
 #[cfg(not(interproc_loom))]
 pub use options::Options;
 #[cfg(not(interproc_loom))]
-pub use part::{PART, Part};
+pub use part::{Loan, PART, Part};
 #[cfg(not(interproc_loom))]
 pub use queue::Queue;
 #[cfg(not(interproc_loom))]

@@ -1,44 +1,71 @@
 //! A message that is too large for the ring: a file beside the segment, and a short message in the ring that names it.
 //!
-//! The body is written once; the receiver maps it. The file goes when the message is received (or acknowledged).
+//! The sender writes the body once, the receiver has it mapped: nothing goes through the ring, nothing is copied on the way.
+//! Making a file costs far more than the copy (each page is zeroed by the kernel, and mapped by a fault in either process), so
+//! parts are used again: the sender keeps those that it made ([`Pool`]), receivers keep them mapped ([`Cache`]). A part is
+//! written anew when its message has left the queue and nobody holds the file's shared lock (flock(2)): the kernel drops that
+//! with its holder, however he ends.
+//!
+//! Queues in files use each part once: a torn one would not be told from the message before.
+
+mod cache;
+mod loan;
+mod mapping;
+mod pool;
+mod received;
+mod sweep;
+
+pub(crate) use cache::Cache;
+pub use loan::Loan;
+pub(crate) use pool::{Index, Pool};
+pub use received::Part;
+pub(crate) use sweep::{named_by, sweep};
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::ptr::NonNull;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::beside::{self, Aux};
+use super::layout::Shared;
+use super::state::SEATS;
 
 /// In a message's tag: the body is elsewhere, this one names it.
 pub const PART: u8 = 0x80;
-/// Bytes of a message that names a part: its number, and the bytes of its body.
-pub(crate) const NAME_LEN: usize = 16;
+/// Bytes of a message that names a part: its writer, its number, and the bytes of its body.
+pub(crate) const NAME_LEN: usize = 24;
 
-/// What names a part inside its queue.
+const PREFIX: &str = "part-";
+
+/// What names a part inside its queue, and the message in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Name {
-    number: u64,
-    length: u64,
+    /// The word of the seat that it was written at, see [`occupant`](super::layout::occupant). 0: nobody's, its receiver removes it.
+    pub(crate) writer: u64,
+    /// Seat, and a count of the writer's.
+    pub(crate) number: u64,
+    /// Bytes of the body.
+    pub(crate) length: u64,
 }
 
 impl Name {
     pub(crate) fn encode(self) -> [u8; NAME_LEN] {
         let mut bytes = [0; NAME_LEN];
-        bytes[..8].copy_from_slice(&self.number.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.length.to_le_bytes());
+        for (to, word) in bytes.chunks_exact_mut(8).zip([self.writer, self.number, self.length]) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
         bytes
     }
 
     pub(crate) fn decode(bytes: &[u8; NAME_LEN]) -> Self {
         let word = |at: usize| bytes[at..at + 8].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        Self { number: word(0), length: word(8) }
+        Self { writer: word(0), number: word(8), length: word(16) }
     }
 
     /// What its file is called among those beside the queue.
     pub(crate) fn file(self) -> String {
-        format!("part-{:016x}", self.number)
+        format!("{PREFIX}{:016x}-{:016x}", self.writer, self.number)
     }
 
     /// Is the body there, all of it?
@@ -49,107 +76,69 @@ impl Name {
 
     /// Removes the part's file.
     pub(crate) fn remove(self, aux: &Aux) {
-        beside::remove(&aux.path(&self.file()));
+        beside::remove(&self.path(aux));
+    }
+
+    fn path(self, aux: &Aux) -> PathBuf {
+        aux.path(&self.file())
+    }
+
+    /// Whether its writer has left the seat that it was written at: then nobody but receivers cares for the file.
+    pub(crate) fn is_abandoned(self, shared: &Shared<'_>) -> bool {
+        let seat = usize::try_from(self.number % SEATS as u64).unwrap_or(0);
+        // SYNC: Acquire, pairs with the Release that empties a seat: what its owner published is seen.
+        shared.seats[seat].occupant.load(Ordering::Acquire) != self.writer
+    }
+
+    /// The name in a file's, without the length.
+    fn parse(file: &str) -> Option<Self> {
+        let (writer, number) = file.strip_prefix(PREFIX)?.split_once('-')?;
+        let word = |text: &str| (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok()).flatten();
+        Some(Self { writer: word(writer)?, number: word(number)?, length: 0 })
     }
 }
 
-/// Writes `body` into a part of its own.
+/// Writes `body` into a part of its own, which its receiver removes.
 pub(crate) fn create(aux: &Aux, seat: u16, body: &[u8]) -> io::Result<Name> {
+    let (name, mut file) = create_file(aux, 0, seat)?;
+    // In a queue that survives a power cut, the body must before its record does.
+    let written =
+        file.write_all(body).and_then(|()| if aux.stays() { beside::sync(&file, &name.path(aux)) } else { Ok(()) });
+    if let Err(error) = written {
+        name.remove(aux);
+        return Err(error);
+    }
+    Ok(Name { length: body.len() as u64, ..name })
+}
+
+/// An empty file for a part.
+fn create_file(aux: &Aux, writer: u64, seat: u16) -> io::Result<(Name, File)> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let length = body.len() as u64;
     loop {
-        // Unique among the living by the seat, and by the clock among those who had the seat before.
+        // Unique among a writer's by the count. Where that is not written down, by the clock.
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let clock = (u64::from(since.subsec_nanos()) << 32) | (since.as_secs() & 0xffff_ffff);
-        let name = Name { number: clock.wrapping_add(count).rotate_left(16) ^ u64::from(seat), length };
-        let path = aux.path(&name.file());
+        let clock = if writer == 0 { since.as_nanos() >> 10 } else { 0 };
+        let count = COUNT.fetch_add(1, Ordering::Relaxed).wrapping_add(u64::try_from(clock).unwrap_or(0));
+        let name = Name { writer, number: count.wrapping_mul(SEATS as u64) | u64::from(seat), length: 0 };
         crate::sync::step();
-        let open = OpenOptions::new()
+        let opened = OpenOptions::new()
+            .read(true)
             .write(true)
             .create_new(true)
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-            .open(&path);
-        let mut file = match open {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-            opened => opened?,
-        };
-        crash_point!("part created");
-        crate::sync::step();
-        // In a queue that survives a power cut, the body must before its record does.
-        let written = file.write_all(body).and_then(|()| if aux.stays() { beside::sync(&file, &path) } else { Ok(()) });
-        if let Err(error) = written {
-            beside::remove(&path);
-            return Err(error);
+            .open(name.path(aux));
+        match opened {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            opened => {
+                let file = opened?;
+                crash_point!("part created");
+                crate::sync::step();
+                return Ok((name, file));
+            }
         }
-        return Ok(name);
     }
 }
 
-/// A part in this process's memory: its own to write to, the file does not change.
-#[derive(Debug)]
-pub struct Part {
-    start: NonNull<u8>,
-    length: usize,
-}
-
-// SAFETY: an address range that stays mapped until drop; nobody else refers to it.
-unsafe impl Send for Part {}
-// SAFETY: shared references only read, and nobody else writes.
-unsafe impl Sync for Part {}
-
-impl Part {
-    pub(crate) fn open(aux: &Aux, name: Name) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
-            .open(aux.path(&name.file()))?;
-        let found = file.metadata()?;
-        let ours = found.is_file() && found.uid() == rustix::process::geteuid().as_raw();
-        // Never beyond the file's end: touching that would be a SIGBUS.
-        let length = usize::try_from(name.length).ok().filter(|len| ours && *len > 0 && found.len() >= name.length);
-        let length = length.ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Self { start: map(&file, length)?, length })
-    }
-
-    /// First byte.
-    #[must_use]
-    pub fn as_ptr(&self) -> *mut u8 {
-        self.start.as_ptr()
-    }
-
-    /// Bytes.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.length
-    }
-
-    /// Never: a body without bytes fits the ring.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
-    /// The body.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped until drop; its sender wrote it before we knew its name, and nobody writes to it after that.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // SAFETY: our own mapping, and nobody has the pointer after us.
-        let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.length) };
-    }
-}
-
-fn map(file: &File, length: usize) -> io::Result<NonNull<u8>> {
-    use rustix::mm::{MapFlags, ProtFlags};
-    let (prot, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
-    // SAFETY: a new mapping at an address of the kernel's choice disturbs no other memory.
-    let start = unsafe { rustix::mm::mmap(std::ptr::null_mut(), length, prot, flags, file.as_fd(), 0)? };
-    NonNull::new(start.cast()).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
-}
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,20 @@ impl Waiters<'_> {
         None
     }
 
+    /// Takes all who are in the set now, for the caller to wake. Once each: who finds nothing comes back before we are through.
+    pub(crate) fn take_all(self, mut each: impl FnMut(u16)) {
+        for (index, word) in self.words.iter().enumerate() {
+            if word.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            let mut taken = word.swap(0, Ordering::AcqRel);
+            while taken != 0 {
+                each(u16::try_from(index * 64).unwrap_or(0) + bit_number(taken));
+                taken &= taken - 1;
+            }
+        }
+    }
+
     /// Is anyone in the set? A glance, nothing more.
     pub(crate) fn any(self) -> bool {
         self.words.iter().any(|word| word.load(Ordering::Relaxed) != 0)
@@ -115,6 +129,15 @@ mod tests {
         assert!(waiters.has(0));
         assert_eq!(waiters.pick(65), Some(0));
         assert_eq!(waiters.pick(65), None);
+        waiters.arm(3);
+        waiters.arm(500);
+        let mut taken = Vec::new();
+        waiters.take_all(|seat| {
+            taken.push(seat);
+            waiters.arm(seat);
+        });
+        assert_eq!(taken, [3, 500]);
+        waiters.take_all(|_| {});
         waiters.arm(70);
         assert_eq!(waiters.pick(100), Some(70));
         waiters.arm(9);

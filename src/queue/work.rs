@@ -12,6 +12,7 @@ mod settle;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::bell::Bell;
 use super::layout::Flags;
@@ -38,6 +39,11 @@ pub struct Work {
     /// A damaged record was met, and not told yet.
     damaged: bool,
     scratch: Vec<Delivery>,
+    /// Bytes of large messages that left the queue through us since senders were woken for that.
+    left: u64,
+    /// Files of large messages: received, and sent. After the member: our seat is empty when the latter are cleared away.
+    received: part::Cache,
+    parts: part::Pool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +77,8 @@ impl Work {
     pub fn join(place: &Place, new: Option<New>) -> Result<(Self, bool), JoinError> {
         let (member, created) = Member::join(place, Kind::QUEUE, new)?;
         let cursor = member.shared.ring.free();
+        part::sweep(&member.shared, member.aux());
+        let parts = part::Pool::new(member.shared, &member.segment, member.aux(), member.seat);
         let work = Self {
             member,
             cursor,
@@ -80,6 +88,9 @@ impl Work {
             unacknowledged: HashMap::new(),
             damaged: false,
             scratch: Vec::new(),
+            left: 0,
+            received: part::Cache::default(),
+            parts,
         };
         Ok((work, created))
     }
@@ -125,6 +136,11 @@ impl Work {
     /// To be called every [`SLICE`](super::SLICE) while waiting: settles what killed processes left. `true`: look again.
     pub fn look_around(&mut self) -> bool {
         self.member.look_around()
+    }
+
+    /// Gives up memory of large messages that was not used for `idle`. `true`: there is more, to look at again later.
+    pub fn trim(&mut self, idle: Duration) -> bool {
+        self.received.trim(idle) | self.parts.trim(idle)
     }
 
     /// Bytes that one message may have; larger ones go beside the ring.

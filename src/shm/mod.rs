@@ -33,4 +33,4 @@ pub use participants::{Dead, MAX_PARTICIPANTS, Participant, User};
 pub use region::Region;
 pub use segment::Segment;
 pub use shared_buffer::{OutOfRange, SharedBuffer};
-pub use sweep::{Health, Info, Removal, cleanup, list, remove};
+pub use sweep::{Health, Info, Removal, cleanup, folder, list, remove};

@@ -64,6 +64,14 @@ pub enum Removal {
     InUse,
 }
 
+/// Where named segments are.
+///
+/// # Errors
+/// It is not there, and cannot be made.
+pub fn folder() -> io::Result<std::path::PathBuf> {
+    sys::segment_dir()
+}
+
 /// All published segments of this user, named or not; not those in files of the caller's choice.
 ///
 /// # Errors

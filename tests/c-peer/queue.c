@@ -315,14 +315,15 @@ static uint64_t checksum(uint64_t position, uint32_t count, const uint8_t *bytes
 }
 
 /* Writes a body into a file of its own, and gives what names it. */
-static void write_part(struct queue *queue, const uint8_t *body, uint64_t length, uint64_t name[2]) {
+static void write_part(struct queue *queue, const uint8_t *body, uint64_t length, uint64_t name[3]) {
     static uint64_t count;
     char path[256], what[64];
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    name[0] = ((uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec << 16 ^ ++count) * 512 + queue->seat;
-    name[1] = length;
-    snprintf(what, sizeof what, "part-%016" PRIx64, name[0]);
+    name[0] = 0; /* Its receiver removes it. */
+    name[1] = ((uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec << 16 ^ ++count) * SEATS + queue->seat;
+    name[2] = length;
+    snprintf(what, sizeof what, "part-%016" PRIx64 "-%016" PRIx64, name[0], name[1]);
     beside(queue, path, what);
     int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (file < 0) fail(path);
@@ -336,7 +337,7 @@ static void write_part(struct queue *queue, const uint8_t *body, uint64_t length
 }
 
 void queue_send(struct queue *queue, uint8_t tag, const void *body, uint64_t length) {
-    uint64_t name[2], most = queue->slots / 4 > 0 ? queue->slots / 4 * SLOT : SLOT;
+    uint64_t name[3], most = queue->slots / 4 > 0 ? queue->slots / 4 * SLOT : SLOT;
     if (length > most - HEAD - MESSAGE_HEAD) {
         write_part(queue, body, length, name);
         body = name, length = sizeof name, tag |= PART;
@@ -413,21 +414,22 @@ static bool try_lease(struct queue *queue, void *context) {
 }
 
 static void read_part(struct queue *queue, struct message *message) {
-    uint64_t name[2];
+    uint64_t name[3];
     char what[64];
     char *path = queue->part;
     if (message->length != sizeof name) fail("the name of a part");
     memcpy(name, message->body, sizeof name);
-    snprintf(what, sizeof what, "part-%016" PRIx64, name[0]);
+    snprintf(what, sizeof what, "part-%016" PRIx64 "-%016" PRIx64, name[0], name[1]);
     beside(queue, queue->part, what);
+    queue->part_writer = name[0], queue->part_number = name[1];
     int file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     free(message->body);
     message->tag &= PART - 1;
-    message->length = name[1];
-    message->body = malloc(name[1]);
+    message->length = name[2];
+    message->body = malloc(name[2]);
     if (file < 0 || message->body == NULL) fail(path);
-    for (uint64_t got = 0; got < name[1];) {
-        ssize_t count = read(file, message->body + got, name[1] - got);
+    for (uint64_t got = 0; got < name[2];) {
+        ssize_t count = read(file, message->body + got, name[2] - got);
         if (count <= 0) fail(path);
         got += (uint64_t)count;
     }
@@ -463,7 +465,12 @@ void queue_done(struct queue *queue) {
     settle(queue, queue->held, queue->held_state, queue->seat, DONE);
     free(queue->record);
     queue->record = NULL;
-    if (queue->part[0] != 0) unlink(queue->part);
+    if (queue->part[0] != 0) {
+        /* Its writer uses the file again, unless it is gone. */
+        atomic_thread_fence(memory_order_seq_cst);
+        uint64_t sits = atomic_load(seat64(queue, queue->part_number % SEATS, OCCUPANT));
+        if (queue->checked || sits != queue->part_writer) unlink(queue->part);
+    }
     queue->part[0] = 0;
     if (free_slots(queue)) wake(queue, AT_SENDERS, SEATS);
 }

@@ -21,6 +21,7 @@ struct queue {
     uint8_t *record;
     uint32_t start, count, next;
     uint64_t offset;
+    uint64_t part_writer, part_number;
     char part[256]; /* the file with its only message's body */
 };
 

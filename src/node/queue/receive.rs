@@ -11,14 +11,16 @@ use napi_derive::napi;
 
 use super::table::{OWN, RENEWED, UNCHANGED};
 use super::{DAMAGED, Inner, QueueHandle, bytes, closed, deadline, size};
-use crate::node::chunk::{Chunk, external};
+use crate::node::chunk::Chunk;
 use crate::node::direct;
-use crate::node::env::{check, errno};
+use crate::node::env::check;
 use crate::node::slab::one_message;
-use crate::queue::{Corrupt, Part, Work};
+use crate::queue::{Corrupt, Work};
 
 /// What one slab holds; a larger message gets memory of its own.
 pub(in crate::node) const SLAB: usize = 1024 * 1024;
+/// Bytes of messages that are read in place at once, more or less: their senders wait for the end of the lease.
+const VIEW: usize = 2 * 1024 * 1024;
 
 #[napi]
 impl QueueHandle {
@@ -92,7 +94,7 @@ impl QueueHandle {
         let inner = Rc::clone(&self.inner);
         direct::function(env, move |[most]| {
             inner.with(|work| {
-                let leased = work.lease(rows(most), usize::MAX);
+                let leased = work.lease(rows(most), VIEW);
                 match leased.and_then(|_| work.view(|delivery| inner.table.push(delivery, delivery.offset))) {
                     Ok(()) => inner.table.end(UNCHANGED),
                     Err(Corrupt) => DAMAGED,
@@ -113,22 +115,6 @@ impl QueueHandle {
     pub fn settler<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
         let inner = Rc::clone(&self.inner);
         direct::function(env, move |[seen]| inner.with(|work| work.give_back(count(seen)).map_or(DAMAGED, |()| 0)))
-    }
-
-    /// The body of a message of the lease that was too large for the ring. A number: an errno.
-    #[napi(catch_unwind, ts_return_type = "ArrayBuffer | number")]
-    pub fn part<'env>(&self, env: &'env Env, id: f64) -> Result<Unknown<'env>> {
-        let part = match self.inner.work.borrow().as_ref() {
-            None => return integer(env, -libc::EBADF),
-            Some(work) => work.part(bytes(id)),
-        };
-        match part {
-            Ok(part) => {
-                let (start, length) = (part.as_ptr(), part.len());
-                external(env, start, length, Box::<Part>::new(part))
-            }
-            Err(error) => integer(env, errno(&error)),
-        }
     }
 
     /// Says of a message that it is dealt with. 0: this handle does not have it.

@@ -41,7 +41,12 @@ impl QueueHandle {
     /// Sends one message of any size: 1, or 0 if the queue is full.
     #[napi(catch_unwind)]
     pub fn send_one(&self, tag: u8, body: &[u8]) -> i32 {
-        self.inner.with(|work| sent(work.send_any(tag, body)))
+        self.inner.with(|work| {
+            if body.len() > work.max_message() {
+                self.inner.start_trimming();
+            }
+            sent(work.send_any(tag, body))
+        })
     }
 
     /// The same, waiting for room at most `timeout` milliseconds (negative: for ever), for `spin` microseconds of them without

@@ -82,11 +82,12 @@ impl Member {
         Ok(Sent::Yes)
     }
 
-    fn finish(&self, position: u64, slots: u32, count: u32) {
+    fn finish(&mut self, position: u64, slots: u32, count: u32) {
         crash_point!("written");
         self.shared.ring.commit(position, slots, self.seat);
         crash_point!("committed");
         add(&self.own().sent, count);
+        self.published = position;
     }
 
     fn max_slots(&self) -> u32 {

@@ -8,6 +8,7 @@ use super::recover::recover;
 use super::{Member, SLICE};
 use crate::queue::bell::Bell;
 use crate::queue::layout::{BELL, Form, SIGNAL};
+use crate::queue::part;
 use crate::queue::ring::Corrupt;
 use crate::queue::state::SEATS;
 use crate::shm::futex;
@@ -36,9 +37,8 @@ impl Member {
         if !self.shared.senders.any() || (!idle && self.room() < half) {
             return;
         }
-        while let Some(seat) = self.shared.senders.pick_again(self.turn) {
-            self.wake(seat);
-        }
+        let senders = self.shared.senders;
+        senders.take_all(|seat| self.wake(seat));
     }
 
     /// The bell by which others wake this member, made at the first call.
@@ -76,6 +76,7 @@ impl Member {
         if self.segment.recover_dead(&recover).unwrap_or(0) == 0 {
             return false;
         }
+        part::sweep(&self.shared, &self.aux);
         self.wake_receivers(SEATS);
         self.wake_senders(true);
         true

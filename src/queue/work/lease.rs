@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::{Held, Work};
 use crate::queue::member::block;
-use crate::queue::record::{self, HEAD, Head};
+use crate::queue::part::{NAME_LEN, named_by};
+use crate::queue::record::{self, HEAD, Head, MESSAGE_HEAD};
 use crate::queue::ring::{Corrupt, Record};
 use crate::queue::state::{Status, advance, is_behind};
 
@@ -70,7 +71,7 @@ impl Work {
                     let Some(ours) = ring.settle(record, self.member.seat, Status::Reading) else { continue };
                     crash_point!("leased");
                     *count += self.hold(ours, record.state.status == Status::Again, *count)?;
-                    room = room.saturating_sub(size);
+                    room = room.saturating_sub(size).saturating_sub(self.part_of_last());
                 }
                 Status::Writing => {
                     passing = false;
@@ -132,6 +133,15 @@ impl Work {
         record.state.status = if again { Status::Again } else { Status::Reading };
         self.held.push(Held { record, head, part: None });
         Ok(head.count - head.start)
+    }
+
+    /// Bytes that the record held last has beside the ring.
+    fn part_of_last(&self) -> usize {
+        let Some(held) = self.held.last().filter(|held| held.head.length == (MESSAGE_HEAD + NAME_LEN) as u64) else {
+            return 0;
+        };
+        let named = named_by(&self.member.shared, &held.record).ok().flatten();
+        named.map_or(0, |name| usize::try_from(name.length).unwrap_or(usize::MAX))
     }
 
     /// Is there something to lease? For [`look_around`](Self::look_around), which repairs wake-ups that a killed process kept.

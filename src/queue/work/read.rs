@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use super::{Delivery, Held, Work, head_count};
 use crate::queue::layout::Shared;
-use crate::queue::part::{self, NAME_LEN, PART, Part};
+use crate::queue::part::{self, PART, Part};
 use crate::queue::record::{self, HEAD, Head, MESSAGE_HEAD, Message};
 use crate::queue::ring::Corrupt;
 use crate::queue::state::Status;
@@ -74,14 +74,43 @@ impl Work {
         })
     }
 
-    /// The body that a message of the lease with [`PART`] in its tag names, in memory of its own.
+    /// The body that a message of the lease with [`PART`] in its tag names. Without acknowledgement it is the caller's own to
+    /// write to; with it, what is written there is this handle's alone.
     ///
     /// # Errors
     /// Its file is gone, or not what was written.
-    pub fn part(&self, id: u64) -> std::io::Result<Part> {
+    pub fn part(&mut self, id: u64) -> std::io::Result<Part> {
+        let name = self.part_name(id)?;
+        // Used once and removed by us: nobody waits for it.
+        if self.member.shared.flags.checked {
+            return Part::open(self.aux(), name);
+        }
+        let alone = !self.member.shared.flags.ack;
+        self.received.get(&self.member.aux, name, alone)
+    }
+
+    /// Copies that body into `into`, which is as long as it or longer.
+    ///
+    /// # Errors
+    /// As of [`part`](Self::part); `InvalidInput`: `into` is too short.
+    pub fn copy_part(&mut self, id: u64, into: &mut [MaybeUninit<u8>]) -> std::io::Result<()> {
+        let name = self.part_name(id)?;
+        let length = usize::try_from(name.length).ok().filter(|length| *length <= into.len());
+        let length = length.ok_or(std::io::ErrorKind::InvalidInput)?;
+        self.received.peek(&self.member.aux, name, |from| {
+            // SAFETY: the cache checked that so many bytes are mapped there, and the target is as long; they are not the same.
+            unsafe { into.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(from, length) };
+        })
+    }
+
+    /// Bytes of that body.
+    pub fn part_len(&self, id: u64) -> Option<usize> {
+        usize::try_from(self.part_name(id).ok()?.length).ok()
+    }
+
+    fn part_name(&self, id: u64) -> std::io::Result<part::Name> {
         let held = self.held.iter().find(|held| held.record.position == id);
-        let name = held.and_then(|held| held.part).ok_or(std::io::ErrorKind::InvalidData)?;
-        Part::open(self.aux(), name)
+        Ok(held.and_then(|held| held.part).ok_or(std::io::ErrorKind::InvalidData)?)
     }
 
     /// The memory that [`view`](Self::view) counts from: begin and bytes. Mapped as long as [`segment`](Self::segment) is.
@@ -116,10 +145,7 @@ impl Work {
             if let [only] = found.as_slice()
                 && only.tag & PART != 0
             {
-                let mut name = [0; NAME_LEN];
-                // The body is where the first message's is.
-                let read = shared.read(held.record.position, HEAD + MESSAGE_HEAD, &mut name);
-                held.part = Some(part::Name::decode(&name)).filter(|_| read.is_ok() && only.length == NAME_LEN);
+                held.part = part::named_by(&shared, &held.record).ok().flatten();
             }
             found[held.head.start as usize..].iter().for_each(&mut each);
             true

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Work;
 use crate::queue::member::block;
-use crate::queue::part::{self, PART};
+use crate::queue::part::{Index, Loan, PART};
 use crate::queue::ring::Corrupt;
 use crate::queue::{SendError, Sent, record};
 
@@ -24,7 +24,8 @@ impl Work {
         Ok(sent)
     }
 
-    /// Sends one message of any size: what does not fit the ring is written beside it.
+    /// Sends one message of any size: what does not fit the ring is written beside it. There may be as many bytes of this
+    /// sender's beside the ring as the queue's capacity, or 16 MiB, or two messages; from then on the queue is full for it.
     ///
     /// # Errors
     /// [`SendError`]: the disk or `/dev/shm` is full, for instance.
@@ -32,13 +33,72 @@ impl Work {
         if body.len() <= self.max_message() {
             return Ok(self.send(tag, body)?);
         }
-        let name = part::create(self.aux(), self.member.seat, body)?;
+        let Some(part) = self.parts.write(body)? else { return Ok(Sent::Full) };
         crash_point!("part written");
-        let sent = self.send(tag | PART, &name.encode());
+        let sent = self.send_part(tag, part, body.len());
         if sent != Ok(Sent::Yes) {
-            name.remove(self.aux());
+            self.parts.unsent(part);
         }
         Ok(sent?)
+    }
+
+    /// Memory for a message of `length` bytes, to be written by the caller and sent by [`send_loan`](Self::send_loan): so it is
+    /// not copied at all. What is in it may be anything.
+    ///
+    /// # Errors
+    /// [`SendError`]: `/dev/shm` is full, for instance.
+    pub fn lend(&mut self, length: usize) -> Result<Loan, SendError> {
+        self.parts.lend(length)
+    }
+
+    /// Sends the first `length` bytes of a loan (all of them at most; not 0). It comes back if there is no room for it now.
+    ///
+    /// # Errors
+    /// [`SendError`]; the loan is gone then.
+    pub fn send_loan(&mut self, tag: u8, loan: Loan, length: usize) -> Result<Option<Loan>, SendError> {
+        let (whole, length) = (loan.len(), length.min(loan.len()));
+        let part = match self.parts.take_back(loan)? {
+            Ok(part) => part,
+            Err(loan) => return Ok(Some(loan)),
+        };
+        crash_point!("part written");
+        match self.send_part(tag, part, length) {
+            Ok(Sent::Yes) => Ok(None),
+            Ok(_) => Ok(Some(self.parts.lend_again(part, whole))),
+            Err(error) => {
+                self.parts.unsent(part);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The same, and waits while there is no room, at most until `deadline`.
+    ///
+    /// # Errors
+    /// [`SendError`]; the loan is gone then.
+    pub fn send_loan_blocking(
+        &mut self,
+        tag: u8,
+        loan: Loan,
+        length: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Loan>, SendError> {
+        let mut left = Some(loan);
+        self.block(deadline, Duration::ZERO, |work| {
+            let Some(loan) = left.take() else { return Ok(Sent::Yes) };
+            left = work.send_loan(tag, loan, length)?;
+            Ok(if left.is_some() { Sent::Full } else { Sent::Yes })
+        })?;
+        Ok(left)
+    }
+
+    fn send_part(&mut self, tag: u8, part: Index, length: usize) -> Result<Sent, Corrupt> {
+        let name = self.parts.name(part, length);
+        let sent = self.send(tag | PART, &name.encode())?;
+        if sent == Sent::Yes {
+            self.parts.sent(part, self.member.published, length);
+        }
+        Ok(sent)
     }
 
     /// Sends messages that are in wire form (see [`record`]) one behind the other. Gives the bytes that went in.
@@ -76,22 +136,29 @@ impl Work {
         deadline: Option<Instant>,
         spin: Duration,
     ) -> Result<Sent, SendError> {
-        let large = body.len() > self.max_message();
-        // Written once, however often there is no room.
-        let name = if large { Some(part::create(self.aux(), self.member.seat, body)?) } else { None };
-        let (named, tag) = (name.map(part::Name::encode), if large { tag | PART } else { tag });
-        let body = named.as_ref().map_or(body, |name| name.as_slice());
-        let sent =
-            block(
-                self,
-                true,
-                deadline,
-                spin,
-                |work| Ok(Some(work.send(tag, body)?).filter(|sent| *sent != Sent::Full)),
-            );
-        if let (Some(name), Err(_) | Ok(None)) = (name, sent) {
-            name.remove(self.aux());
+        self.block(deadline, spin, |work| work.send_any(tag, body))
+    }
+
+    /// Tries until there is room.
+    fn block(
+        &mut self,
+        deadline: Option<Instant>,
+        spin: Duration,
+        mut send: impl FnMut(&mut Self) -> Result<Sent, SendError>,
+    ) -> Result<Sent, SendError> {
+        let mut failed = None;
+        let sent = block(self, true, deadline, spin, |work| match send(work) {
+            Ok(Sent::Full) => Ok(None),
+            Ok(sent) => Ok(Some(sent)),
+            Err(SendError::Corrupt(Corrupt)) => Err(Corrupt),
+            Err(error) => {
+                failed = Some(error);
+                Ok(Some(Sent::Full))
+            }
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(sent?.unwrap_or(Sent::Full)),
         }
-        Ok(sent?.unwrap_or(Sent::Full))
     }
 }

@@ -1,6 +1,6 @@
 //! The end of a lease, and of a message: received, acknowledged, or back in the queue.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use super::{Held, Work, head_count};
 use crate::queue::member::{add, settle_reading};
@@ -21,7 +21,7 @@ impl Work {
     /// # Errors
     /// [`Corrupt`]
     pub fn give_back(&mut self, seen: u32) -> Result<(), Corrupt> {
-        let mut returned = 0;
+        let (mut returned, mut small) = (0, false);
         self.member.own().mark.store(seen, Ordering::Release);
         for held in std::mem::take(&mut self.held) {
             let count = head_count(held.head);
@@ -29,6 +29,7 @@ impl Work {
             crash_point!("finishing");
             if seen >= before.saturating_add(count) {
                 add(&self.member.own().received, count);
+                small |= held.part.is_none();
                 self.end(held);
             } else {
                 if !self.member.shared.flags.ack {
@@ -41,10 +42,7 @@ impl Work {
         if returned > 0 {
             self.member.wake_receivers(returned);
         }
-        if self.reclaim()? > 0 {
-            self.member.wake_senders(false);
-        }
-        Ok(())
+        self.make_room(small)
     }
 
     /// The message is dealt with; it leaves the queue. `false`: it is not among those that this handle has.
@@ -56,9 +54,7 @@ impl Work {
         self.member.shared.ring.settle(held.record, self.member.seat, Status::Done);
         crash_point!("acknowledged");
         self.forget(held);
-        if self.reclaim()? > 0 {
-            self.member.wake_senders(false);
-        }
+        self.make_room(held.part.is_none())?;
         Ok(true)
     }
 
@@ -83,8 +79,28 @@ impl Work {
         }
     }
 
-    fn forget(&self, held: Held) {
-        if let Some(name) = held.part {
+    /// Slots of what is over are free again, and senders are woken once that is worth it. `small`: messages in the ring were.
+    fn make_room(&mut self, small: bool) -> Result<(), Corrupt> {
+        let freed = self.reclaim()? > 0;
+        // Those of large messages: at half of what they may have, or when we find nothing more to receive.
+        if self.left >= self.parts.most() / 2 {
+            self.left = 0;
+            self.member.wake_senders(true);
+        } else if freed && small {
+            self.member.wake_senders(false);
+        }
+        Ok(())
+    }
+
+    /// A part whose message has left the queue is its writer's again, or goes.
+    fn forget(&mut self, held: Held) {
+        let Some(name) = held.part else { return };
+        self.left = self.left.saturating_add(name.length);
+        let shared = &self.member.shared;
+        // SYNC: pairs with the fences of `Pool::drop` and `sweep`: either they see that the record is over, or we see that the
+        // writer is gone.
+        fence(Ordering::SeqCst);
+        if shared.flags.checked || name.is_abandoned(shared) {
             name.remove(self.aux());
         }
     }

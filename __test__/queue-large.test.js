@@ -1,0 +1,237 @@
+'use strict'
+
+const { readdirSync } = require('node:fs')
+const { Queue } = require('..')
+const { cleanup } = require('../lib/shared')
+const { worker } = require('./fixtures/queue-support')
+
+const MB = 2 ** 20
+
+const open = []
+const make = (...args) => {
+  const queue = new Queue(...args)
+  open.push(queue)
+  return queue
+}
+afterEach(() => open.splice(0).forEach(queue => queue.close()))
+
+/** The files of a queue's large messages. */
+function partsOf (queue) {
+  const [, place, id] = /^interproc:\w+:([0-9a-f]{32}):([0-9a-f]{32})/.exec(queue.ticket) ?? [null, '', '']
+  return readdirSync('/dev/shm').filter(name => name.includes(place) && name.includes(`${id.slice(0, 16)}.part-`))
+}
+
+describe('large messages', () => {
+  test('arrive by reference, the receiver\'s own', async () => {
+    const sender = make()
+    const other = make(sender.ticket)
+    const bytes = Buffer.alloc(20 * MB, 'näher ')
+    await sender.send(bytes)
+    const message = await other.receive()
+    expect(Buffer.isBuffer(message)).toBe(true)
+    expect(message.equals(bytes)).toBe(true)
+    expect(message.toString('utf8', 0, 7)).toBe('näher ')
+    expect(message.subarray(7, 14).toString()).toBe('näher ')
+    expect(new TextDecoder().decode(message.subarray(0, 7))).toBe('näher ')
+    message.fill(1)
+    await sender.send(bytes)
+    expect((await other.receive()).equals(bytes)).toBe(true)
+    sender.close()
+    other.close()
+    expect(message[20 * MB - 1]).toBe(1)
+  })
+
+  test('use the same few files again', async () => {
+    const queue = make()
+    for (let i = 0; i < 30; i++) {
+      await queue.send(Buffer.alloc(2 * MB, i))
+      const message = await queue.receive()
+      expect([message.length, message[0], message[2 * MB - 1]]).toEqual([2 * MB, i, i])
+    }
+    expect(partsOf(queue).length).toBeLessThan(4)
+  })
+
+  test('of every kind, read in place too', async () => {
+    const queue = make({ capacity: 4096, codec: 'v8' })
+    const values = ['x'.repeat(100_000), { a: 'y'.repeat(100_000) }, Buffer.alloc(100_000, 7)]
+    for (const value of values) {
+      await queue.send(value)
+      expect(await queue.receive()).toEqual(value)
+      await queue.send(value)
+      expect(queue.drain(view => expect(view.value()).toEqual(value))).toBe(1)
+    }
+    let kept
+    await queue.send(values[2])
+    queue.drain(view => { kept = view.subarray() })
+    expect(kept.length).toBe(0)
+  })
+
+  test('wait for room: for 16 MiB, or two messages', async () => {
+    const queue = make({ capacity: 64 * 1024 })
+    const bytes = Buffer.alloc(9 * MB)
+    expect([queue.trySend(bytes), queue.trySend(bytes), queue.trySend(bytes)]).toEqual([true, true, false])
+    expect(queue.sendSync(bytes, { timeout: 10 })).toBe(false)
+    const sent = queue.send(Buffer.alloc(9 * MB, 3))
+    await queue.receive()
+    await sent
+    await queue.receive()
+    expect((await queue.receive())[0]).toBe(3)
+  })
+
+  test('with acknowledgement come again as they were', async () => {
+    const queue = make({ ack: true, capacity: 4096 })
+    await queue.send(Buffer.alloc(9 * MB, 5))
+    const first = await queue.receive()
+    first.data.fill(6)
+    first.release()
+    const second = await queue.receive()
+    expect(second.redelivered).toBe(true)
+    expect(second.data.equals(Buffer.alloc(9 * MB, 5))).toBe(true)
+    expect(second.ack()).toBe(true)
+  })
+})
+
+describe('alloc', () => {
+  test('memory that becomes a message', async () => {
+    const queue = make()
+    const buffer = queue.alloc(MB)
+    expect(buffer.length).toBe(MB)
+    buffer.fill('a')
+    await queue.send(buffer)
+    expect(buffer.length).toBe(0)
+    expect((await queue.receive()).equals(Buffer.alloc(MB, 'a'))).toBe(true)
+    await expect(queue.send(buffer)).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' })
+    expect(() => queue.trySend(buffer)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_STATE' }))
+  })
+
+  test('the first bytes of it, by every way of sending', async () => {
+    const queue = make()
+    const lent = size => queue.alloc(MB).fill(size).subarray(0, size)
+    await queue.send(lent(10))
+    expect(queue.trySend(lent(11))).toBe(true)
+    expect(queue.sendSync(lent(12))).toBe(true)
+    await queue.sendMany(['before', lent(13), 'after'])
+    const values = await queue.receiveMany()
+    while (values.length < 6) values.push(...await queue.receiveMany())
+    expect(values).toEqual([10, 11, 12].map(size => Buffer.alloc(size, size)).concat('before', Buffer.alloc(13, 13), 'after'))
+  })
+
+  test('what does not begin at its begin is copied, as any bytes are', async () => {
+    const queue = make()
+    const buffer = queue.alloc(MB).fill('b')
+    await queue.send(buffer.subarray(1, 5))
+    expect(buffer.length).toBe(MB)
+    expect(await queue.receive()).toEqual(Buffer.from('bbbb'))
+    const other = make()
+    await other.send(buffer)
+    expect((await other.receive()).length).toBe(MB)
+    expect(buffer.length).toBe(MB)
+  })
+
+  test('what waits for room is sent later', async () => {
+    const queue = make({ capacity: 4096 })
+    const [first, second, third] = [1, 2, 3].map(value => queue.alloc(9 * MB).fill(value))
+    await Promise.all([queue.send(first), queue.send(second)])
+    const sent = queue.send(third)
+    const again = queue.send(third)
+    expect(third.length).toBe(9 * MB)
+    for (const value of [1, 2, 3]) expect((await queue.receive())[9 * MB - 1]).toBe(value)
+    await sent
+    await expect(again).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' })
+    expect(third.length).toBe(0)
+  })
+
+  test('what is never sent goes with the queue', async () => {
+    const queue = make()
+    const buffer = queue.alloc(MB)
+    expect(partsOf(queue).length).toBe(1)
+    queue.close()
+    expect(partsOf(queue)).toEqual([])
+    buffer.fill(1)
+    expect(() => queue.alloc(1)).toThrow(expect.objectContaining({ code: 'ERR_QUEUE_CLOSED' }))
+  })
+
+  test('arguments', () => {
+    const queue = make()
+    expect(queue.alloc(0).length).toBe(0)
+    expect(() => queue.alloc(-1)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }))
+    expect(() => queue.alloc('1')).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }))
+  })
+})
+
+describe('kill -9', () => {
+  test('a receiver that holds messages: its files are used again', async () => {
+    const queue = make()
+    const holder = worker('keep', queue.ticket, { count: 3 })
+    for (let i = 1; i <= 3; i++) {
+      await queue.send(Buffer.alloc(9 * MB, i))
+      expect(await holder.line()).toBe(`${i}`)
+    }
+    const held = partsOf(queue).length
+    expect(held).toBe(3)
+    holder.child.kill('SIGKILL')
+    await holder.end
+    for (let i = 0; i < 6; i++) {
+      await queue.send(Buffer.alloc(9 * MB, i))
+      queue.drain(view => expect(view.getUint8(9 * MB - 1)).toBe(i))
+    }
+    expect(partsOf(queue).length).toBeLessThanOrEqual(held)
+  })
+
+  test('a receiver that was given one: it goes to another, whole', async () => {
+    const queue = make({ ack: true })
+    await queue.send(Buffer.alloc(9 * MB, 4))
+    const holder = worker('keep', queue.ticket, { count: 1 })
+    expect(await holder.line()).toBe('4')
+    holder.child.kill('SIGKILL')
+    await holder.end
+    const message = await queue.receive()
+    expect(message.redelivered).toBe(true)
+    expect(message.data.equals(Buffer.alloc(9 * MB, 4))).toBe(true)
+    message.ack()
+  })
+
+  test('a sender: what it sent arrives, what it lent is swept, and so is what it sent', async () => {
+    const queue = make()
+    const sender = worker('lend', queue.ticket, { size: 2 * MB })
+    expect(await sender.line()).toBe('sent')
+    expect(partsOf(queue).length).toBe(2)
+    sender.child.kill('SIGKILL')
+    await sender.end
+    make(queue.ticket) // Whoever comes sweeps.
+    expect(partsOf(queue).length).toBe(1)
+    expect((await queue.receive()).equals(Buffer.alloc(2 * MB, 'm'))).toBe(true)
+    expect(partsOf(queue)).toEqual([])
+  })
+
+  test.each(['the next queue of that name', 'cleanup'])('all of them: %s sweeps', async how => {
+    const name = `large ${process.pid} ${Date.now()}`
+    const sender = worker('lend', name, { size: 2 * MB, queue: { create: true } })
+    expect(await sender.line()).toBe('sent')
+    const other = make(name)
+    const left = partsOf(other)
+    expect(left.length).toBe(2)
+    const holder = worker('keep', name, { count: 1 })
+    expect(await holder.line()).toBe('109')
+    other.close()
+    for (const { child, end } of [sender, holder]) {
+      child.kill('SIGKILL')
+      await end
+    }
+    if (how === 'cleanup') cleanup()
+    else make(name)
+    expect(readdirSync('/dev/shm').filter(file => left.includes(file))).toEqual([])
+  })
+})
+
+test('a full file system: an error, nothing is lost, and the queue goes on', async () => {
+  const queue = make({ capacity: MB })
+  // A limit on files stands in for it (EFBIG): the same calls fail.
+  const sender = worker('overfill', queue.ticket, {}, undefined, { command: 'sh', prefix: ['-c', 'ulimit -f 4096 && exec "$@"', 'sh', process.execPath] })
+  const received = []
+  while (received.length < 3) received.push(await queue.receive())
+  expect(received.map(({ length }) => length)).toEqual([MB, MB, 4])
+  expect(await sender.line()).toMatch(/^EFBIG|^ENOSPC/)
+  expect(await sender.line()).toMatch(/^EFBIG|^ENOSPC/)
+  expect(await sender.end).toBe(0)
+})

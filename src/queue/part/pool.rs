@@ -1,0 +1,318 @@
+//! The parts that a sender made, and uses again.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+
+use super::mapping::{Mapping, Sharing};
+use super::{Aux, Loan, Name, beside, create_file};
+use crate::queue::SendError;
+use crate::queue::layout::{self, Shared};
+use crate::queue::ring::Corrupt;
+use crate::queue::state::{Status, is_behind};
+use crate::shm::Segment;
+
+/// Bytes kept that no message is in, at most. Or those of [`KEPT_MESSAGES`], if that is more.
+const KEPT: u64 = 256 << 20;
+const KEPT_MESSAGES: u64 = 4;
+/// Parts kept that no message is in, at most.
+const MOST: usize = 64;
+/// Bytes of large messages that one sender may have in the queue, if the capacity is not more.
+const QUEUED: u64 = 16 << 20;
+/// Or so many messages, however large: one is read while the next is written.
+const AHEAD: u64 = 2;
+
+/// The parts of one handle.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    parts: Vec<Own>,
+    /// Bytes of the largest message of late.
+    largest: u64,
+    writer: u64,
+    seat: u16,
+    shared: Shared<'static>,
+    /// What `shared` points into.
+    _segment: Arc<Segment>,
+    /// After the segment: whether that is gone decides what becomes of these files.
+    aux: Arc<Aux>,
+}
+
+/// A part that this process made.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) name: Name,
+    file: File,
+    capacity: u64,
+    /// Mapped from its second use on: the first is cheaper by a write.
+    pub(super) memory: Option<Mapping>,
+    place: Place,
+    used: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Nobody else has it.
+    Free,
+    /// Its message is at that position of the queue.
+    Queued(u64),
+    /// Its message left the queue. A receiver may still hold it.
+    Left,
+}
+
+/// Which of the parts: until the next call that changes them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Index(usize);
+
+impl Pool {
+    pub(crate) fn new(shared: Shared<'static>, segment: &Arc<Segment>, aux: &Arc<Aux>, seat: u16) -> Self {
+        let writer = layout::occupant(segment.own());
+        let (_segment, aux) = (Arc::clone(segment), Arc::clone(aux));
+        Self { parts: Vec::new(), largest: 0, writer, seat, shared, _segment, aux }
+    }
+
+    /// Writes `body` into a part. `None`: enough of this sender's large messages are in the queue.
+    pub(crate) fn write(&mut self, body: &[u8]) -> Result<Option<Index>, SendError> {
+        let length = body.len() as u64;
+        if !self.may_queue(length)? {
+            return Ok(None);
+        }
+        if let Some(index) = self.unused(length) {
+            let own = &mut self.parts[index];
+            let start = own.map()?.start();
+            // SAFETY: the mapping has that many bytes, and `body` is not among them: nobody has this part.
+            unsafe { start.as_ptr().copy_from_nonoverlapping(body.as_ptr(), body.len()) };
+            return Ok(Some(Index(index)));
+        }
+        self.make(length, |file| (&*file).write_all(body).map(|()| length))
+    }
+
+    /// A part for the caller to fill.
+    pub(crate) fn lend(&mut self, length: usize) -> Result<Loan, SendError> {
+        self.collect()?;
+        let found = match self.unused(length as u64) {
+            Some(index) => Some(Index(index)),
+            None => self.make(length as u64, |_| Ok(0))?,
+        };
+        let Some(Index(index)) = found else { return Err(io::Error::from_raw_os_error(libc::ENOSPC).into()) };
+        self.parts[index].map()?;
+        Ok(Loan::new(self.parts.swap_remove(index), length, &self.aux))
+    }
+
+    /// Takes a loan back, to send it. The inner `Err`: as `None` above.
+    pub(crate) fn take_back(&mut self, mut loan: Loan) -> Result<Result<Index, Loan>, SendError> {
+        if !self.may_queue(loan.len() as u64)? {
+            return Ok(Err(loan));
+        }
+        let Some(own) = loan.take() else { return Err(Corrupt.into()) };
+        self.sync(&own.file, own.name)?;
+        self.parts.push(own);
+        Ok(Ok(Index(self.parts.len() - 1)))
+    }
+
+    /// A loan whose message found no room.
+    pub(crate) fn lend_again(&mut self, Index(index): Index, length: usize) -> Loan {
+        Loan::new(self.parts.swap_remove(index), length, &self.aux)
+    }
+
+    pub(crate) fn name(&self, Index(index): Index, length: usize) -> Name {
+        Name { length: length as u64, ..self.parts[index].name }
+    }
+
+    /// Its message is in the queue, at `position`.
+    pub(crate) fn sent(&mut self, Index(index): Index, position: u64, length: usize) {
+        self.largest = self.largest.max(length as u64);
+        self.parts[index].place = Place::Queued(position);
+        self.parts[index].used = Instant::now();
+        self.parts[index].name.length = length as u64;
+    }
+
+    /// Its message did not get into the queue.
+    pub(crate) fn unsent(&mut self, Index(index): Index) {
+        self.parts[index].place = Place::Free;
+    }
+
+    /// Gives up what was not used for `idle`. `true`: there is something left.
+    pub(crate) fn trim(&mut self, idle: Duration) -> bool {
+        // In a damaged queue nothing is known to have left; it stays until the end.
+        let _ = self.collect();
+        self.give_up(|own, _| own.used.elapsed() >= idle);
+        self.largest = self.parts.iter().map(|own| own.name.length).max().unwrap_or(0);
+        !self.parts.is_empty()
+    }
+
+    /// Back-pressure: as many bytes as [`QUEUED`] or the queue's capacity, or as [`AHEAD`] such messages.
+    fn may_queue(&mut self, length: u64) -> Result<bool, Corrupt> {
+        self.collect()?;
+        let queued = self.parts.iter().filter(|own| matches!(own.place, Place::Queued(_)));
+        let bytes = queued.map(|own| own.name.length).sum::<u64>();
+        let most = self.most().max(length.saturating_mul(AHEAD));
+        Ok(bytes.saturating_add(length) <= most)
+    }
+
+    /// Bytes of large messages that a sender may have in the queue.
+    pub(crate) fn most(&self) -> u64 {
+        self.shared.capacity().max(QUEUED)
+    }
+
+    /// Looks which messages left the queue.
+    fn collect(&mut self) -> Result<(), Corrupt> {
+        let ring = &self.shared.ring;
+        for own in &mut self.parts {
+            let Place::Queued(position) = own.place else { continue };
+            let left = match ring.at(position)? {
+                Some(record) => matches!(record.state.status, Status::Done | Status::Aborted),
+                None => is_behind(position, ring.free()),
+            };
+            if left {
+                own.place = Place::Left;
+            }
+        }
+        if self.shared.flags.checked {
+            // Their receivers remove them.
+            self.parts.retain(|own| own.place != Place::Left);
+        }
+        let limit = KEPT.max(self.largest.saturating_mul(KEPT_MESSAGES));
+        self.give_up(|_, (count, bytes)| count > MOST || bytes > limit);
+        Ok(())
+    }
+
+    /// Removes parts without a message, the longest unused first, that `wanted` names: it is told how many there are, and bytes.
+    fn give_up(&mut self, wanted: impl Fn(&Own, (usize, u64)) -> bool) {
+        let idle = |own: &Own| !matches!(own.place, Place::Queued(_));
+        let (mut count, mut bytes) = self
+            .parts
+            .iter()
+            .filter(|own| idle(own))
+            .fold((0, 0), |(count, bytes), own| (count + 1, bytes + own.capacity));
+        let aux = &self.aux;
+        // New ones are behind, reused ones keep their place: near enough.
+        self.parts.retain(|own| {
+            let goes = idle(own) && wanted(own, (count, bytes));
+            if goes {
+                (count, bytes) = (count - 1, bytes - own.capacity);
+                own.name.remove(aux);
+            }
+            !goes
+        });
+    }
+
+    /// The part that fits best among those that nobody has.
+    fn unused(&mut self, length: u64) -> Option<usize> {
+        let fits = |own: &Own| own.capacity >= length && own.capacity / 4 <= capacity_for(length);
+        let mut found: Vec<usize> = (0..self.parts.len())
+            .filter(|&index| !matches!(self.parts[index].place, Place::Queued(_)) && fits(&self.parts[index]))
+            .collect();
+        found.sort_by_key(|&index| self.parts[index].capacity);
+        found.into_iter().find(|&index| self.parts[index].is_free())
+    }
+
+    /// A new part. `fill` writes what it wants, and says how many bytes that were.
+    fn make(&mut self, length: u64, fill: impl Fn(&File) -> io::Result<u64>) -> Result<Option<Index>, SendError> {
+        let mut made = self.try_to_make(length, &fill);
+        if made.as_ref().is_err_and(is_full) {
+            // What we keep may be what is in the way.
+            self.give_up(|_, _| true);
+            made = self.try_to_make(length, &fill);
+        }
+        match made {
+            Ok(own) => self.parts.push(own),
+            // Our own messages are in the way: there will be room when they are received.
+            Err(error) if is_full(&error) && !self.parts.is_empty() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Some(Index(self.parts.len() - 1)))
+    }
+
+    /// In a queue that survives a power cut, the body must before its record does.
+    fn sync(&self, file: &File, name: Name) -> io::Result<()> {
+        if self.aux.stays() { beside::sync(file, &name.path(&self.aux)) } else { Ok(()) }
+    }
+
+    fn try_to_make(&self, length: u64, fill: &impl Fn(&File) -> io::Result<u64>) -> io::Result<Own> {
+        // One that is used once needs no room for others.
+        let capacity = if self.shared.flags.checked { length } else { capacity_for(length) };
+        let (name, file) = create_file(&self.aux, self.writer, self.seat)?;
+        let written = fill(&file).and_then(|filled| {
+            allocate(&file, filled, capacity)?;
+            if filled > 0 { self.sync(&file, name) } else { Ok(()) }
+        });
+        match written {
+            Ok(()) => Ok(Own { name, file, capacity, memory: None, place: Place::Free, used: Instant::now() }),
+            Err(error) => {
+                name.remove(&self.aux);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // SYNC: pairs with the fence of `Work::forget`. Our seat is empty by now: a receiver either sees that and removes the
+        // part itself, or has ended its record before we look.
+        fence(Ordering::SeqCst);
+        // What is in a damaged queue stays; it goes with the queue.
+        let _ = self.collect();
+        self.give_up(|_, _| true);
+    }
+}
+
+impl Own {
+    /// Whether nobody has it. Its message left the queue, so nobody will begin to.
+    fn is_free(&mut self) -> bool {
+        if self.place == Place::Left
+            && flock(&self.file, FlockOperation::NonBlockingLockExclusive).is_ok()
+            && flock(&self.file, FlockOperation::Unlock).is_ok()
+        {
+            self.place = Place::Free;
+        }
+        self.place == Place::Free
+    }
+
+    fn map(&mut self) -> io::Result<&Mapping> {
+        let memory = match self.memory.take() {
+            Some(memory) => memory,
+            None => {
+                let length = usize::try_from(self.capacity).map_err(|_| io::ErrorKind::OutOfMemory)?;
+                Mapping::new(&self.file, length, Sharing::Filled)?
+            }
+        };
+        Ok(self.memory.insert(memory))
+    }
+}
+
+/// Room for the message and for somewhat larger ones: at most a thirty-second more.
+fn capacity_for(length: u64) -> u64 {
+    const SMALLEST: u64 = 64 << 10;
+    let step = (length.checked_next_power_of_two().unwrap_or(length) / 32).max(SMALLEST);
+    length.checked_next_multiple_of(step).unwrap_or(length).max(SMALLEST)
+}
+
+/// Backs a file's bytes with memory: touching one later cannot fail (SIGBUS).
+fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
+    // In steps: an interrupted call starts its step anew, not the whole of it.
+    const STEP: u64 = 64 << 20;
+    let mut done = from;
+    while done < to {
+        let step = STEP.min(to - done);
+        match fallocate(file, FallocateFlags::empty(), done, step) {
+            Ok(()) => done += step,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::OPNOTSUPP) => {
+                let zeros = vec![0; usize::try_from(step.min(1 << 20)).unwrap_or(1 << 20)];
+                std::os::unix::fs::FileExt::write_all_at(file, &zeros, done)?;
+                done += zeros.len() as u64;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::ENOMEM | libc::EFBIG))
+}

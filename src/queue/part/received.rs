@@ -1,0 +1,87 @@
+//! The body of a large message, at its receiver.
+
+use std::io;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::cache::{self, Mapped};
+use super::mapping::{Mapping, Sharing};
+use super::{Aux, Name};
+
+/// A body in this process's memory, and nobody else's to write to. The file is not used again before its drop.
+#[derive(Debug)]
+pub struct Part {
+    memory: Memory,
+    length: usize,
+}
+
+#[derive(Debug)]
+enum Memory {
+    /// A mapping for this one message.
+    Own { mapping: Mapping, held: Option<Arc<Mapped>> },
+    /// The mapping that all messages in this file are read through.
+    Kept(Arc<Mapped>),
+}
+
+impl Part {
+    /// Maps a part that is used once.
+    pub(crate) fn open(aux: &Aux, name: Name) -> io::Result<Self> {
+        let (file, length) = cache::open_file(aux, name)?;
+        let mapping = Mapping::new(&file, length, Sharing::Private)?;
+        Ok(Self { memory: Memory::Own { mapping, held: None }, length })
+    }
+
+    /// Over the file's mapping. `alone`: nobody else will get the message, so it may be written to.
+    pub(super) fn over(mapped: Arc<Mapped>, length: usize, alone: bool) -> io::Result<Self> {
+        let memory = if alone {
+            mapped.hold()?;
+            Memory::Kept(mapped)
+        } else {
+            let mapping = Mapping::new(mapped.file(), length, Sharing::Private)?;
+            mapped.hold()?;
+            Memory::Own { mapping, held: Some(mapped) }
+        };
+        Ok(Self { memory, length })
+    }
+
+    /// First byte.
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.start().as_ptr()
+    }
+
+    /// Bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Never: a body without bytes fits the ring.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: mapped until drop; its sender wrote it before we knew its name, and writes again when we let go of it.
+        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.length) }
+    }
+
+    fn start(&self) -> NonNull<u8> {
+        match &self.memory {
+            Memory::Own { mapping, .. } => mapping.start(),
+            Memory::Kept(mapped) => mapped.memory().start(),
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        match &self.memory {
+            Memory::Own { held, .. } => held.iter().for_each(|mapped| mapped.let_go()),
+            Memory::Kept(mapped) => mapped.let_go(),
+        }
+    }
+}
