@@ -33,7 +33,7 @@ describe('sending and receiving', () => {
   test('two handles of one name, and one by ticket, share a queue', async () => {
     const name = unique('shared')
     const [one, two] = [make(name), make(name)]
-    const three = make(one.ticket)
+    const three = make(JSON.parse(JSON.stringify({ jobs: one })).jobs)
     await one.send('a')
     expect(await two.receive()).toBe('a')
     await two.send('b')

@@ -112,6 +112,9 @@ export class Queue<T = any> extends EventEmitter implements AsyncIterable<T> {
   readonly name: string | null
   /** What opens exactly this queue in another process or thread. `null` for one in a file. */
   readonly ticket: string | null
+
+  /** Its ticket: so `process.send({ queue })` and JSON carry what another process opens it by. */
+  toJSON(): string | null
   readonly closed: boolean
   /** The file it is in, or `null`. */
   readonly path: string | null

@@ -42,6 +42,9 @@ export class Topic<T = any> extends EventEmitter {
   readonly name: string | null
   /** What opens exactly this topic in another process or thread. */
   readonly ticket: string | null
+
+  /** Its ticket: so `process.send({ topic })` and JSON carry what another process opens it by. */
+  toJSON(): string | null
   readonly closed: boolean
 
   /** Waits while a reliable subscription has no room. When the promise is fulfilled all subscribers can have the message, whatever becomes of this process. */

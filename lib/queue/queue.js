@@ -138,9 +138,9 @@ class Queue extends Endpoint {
     return stats
   }
 
-  /** What another process opens it by. */
+  /** Its ticket: what a message or a file holds in its place. */
   toJSON () {
-    return { $interproc: 'Queue', ticket: this.ticket }
+    return this.ticket
   }
 }
 

@@ -86,9 +86,9 @@ class Topic extends Endpoint {
     return stats
   }
 
-  /** What another process opens it by. */
+  /** Its ticket: what a message or a file holds in its place. */
   toJSON () {
-    return { $interproc: 'Topic', ticket: this.ticket }
+    return this.ticket
   }
 }
 
