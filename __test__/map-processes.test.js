@@ -102,6 +102,8 @@ test('in a cluster: one rate limit and one list of who is there for all workers'
   } finally {
     primary.kill('SIGTERM')
     await once(primary, 'exit')
+    // Its workers end after it: we leave last.
+    await until(() => segmentsNamed().every(({ users }) => users.every(({ pid, alive }) => !alive || pid === process.pid)))
   }
 })
 

@@ -6,7 +6,6 @@ const { constants } = require('node:buffer')
 const { spawn, spawnSync } = require('node:child_process')
 const { once } = require('node:events')
 const fs = require('node:fs')
-const os = require('node:os')
 const path = require('node:path')
 const { SharedBuffer, cleanup, list, remove } = require('../lib/shared')
 const { segmentError } = require('../lib/shared/errors')
@@ -208,7 +207,7 @@ describe('other users', () => {
 
   // Becoming another user takes the rights of root. The other one must be able to read the package.
   const nobody = 65534
-  const copy = path.join(os.tmpdir(), `interproc-nobody-${process.pid}`)
+  const copy = `/tmp/interproc-nobody-${process.pid}` // os.tmpdir() may be closed to him.
   const readable = process.platform === 'linux' && process.getuid() === 0
   const asRoot = readable ? test : test.skip
   const runAsNobody = code => run(code, { cwd: copy, uid: nobody, gid: nobody, room: path.join(copy, 'lib/shared') })

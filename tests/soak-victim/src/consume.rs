@@ -67,7 +67,7 @@ fn take(work: &mut Work, ledger: &Ledger, own: usize, random: &mut Random) -> Ve
     received
 }
 
-fn receive(work: &Work, ledger: &Ledger, bytes: &[u8], delivery: &Delivery) -> (usize, u32) {
+fn receive(work: &mut Work, ledger: &Ledger, bytes: &[u8], delivery: &Delivery) -> (usize, u32) {
     let read = if delivery.tag & PART == 0 {
         body::read(&bytes[delivery.offset..delivery.offset + delivery.length])
     } else {
