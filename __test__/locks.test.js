@@ -3,7 +3,8 @@
 // Locks within this process hold to the Web Locks API; WEB_LOCKS=1 runs them with Node 24's navigator.locks in place of ours.
 // Left out there: two where Node 24 departs from the specification (a callback that throws at once, a callback that is called at once).
 
-const { setMaxListeners } = require('node:events')
+const { getEventListeners, setMaxListeners } = require('node:events')
+const { inspect } = require('node:util')
 const interproc = require('../lib')
 const { name } = require('./fixtures/locks-support')
 
@@ -185,6 +186,102 @@ ours('acquire and acquireSync hold until release', async () => {
   while (victim.held) await later()
   expect([victim.held, victim.release(), thief.held, thief.release()]).toEqual([false, false, true, true])
   expect(() => locks.acquireSync(x, { timeout: -1 })).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }))
+})
+
+test('a signal ends a request also if it is aborted when request has just returned', async () => {
+  const x = name()
+  const controller = new AbortController()
+  const reason = new Error('changed my mind')
+  let called = false
+  const given = locks.request(x, { signal: controller.signal }, () => { called = true })
+  controller.abort(reason)
+  await expect(given).rejects.toBe(reason)
+  expect(called).toBe(false)
+  expect(await locks.request(x, { ifAvailable: true }, lock => lock !== null)).toBe(true)
+})
+
+ours('a signal does so for acquire and semaphores, and leaves no listener', async () => {
+  const x = name()
+  const semaphore = new interproc.Semaphore(x, 1)
+  for (const ask of [signal => locks.acquire(x, { signal }), signal => semaphore.acquire({ signal })]) {
+    const controller = new AbortController()
+    const given = ask(controller.signal)
+    controller.abort('no')
+    await expect(given).rejects.toBe('no')
+    const kept = new AbortController()
+    const held = await ask(kept.signal)
+    const waiting = ask(kept.signal)
+    expect(getEventListeners(kept.signal, 'abort').length).toBe(1)
+    // Granted, but not handed over.
+    held.release()
+    kept.abort('late')
+    await expect(waiting).rejects.toBe('late')
+    expect(getEventListeners(kept.signal, 'abort').length).toBe(0)
+    expect((await ask(undefined)).release()).toBe(true)
+  }
+})
+
+test('whose callback ends after a theft hears of the theft, not of the end', async () => {
+  for (const settle of ['resolve', 'reject']) {
+    const x = name()
+    let end
+    const victim = locks.request(x, () => new Promise((resolve, reject) => { end = { resolve, reject }[settle] }))
+    await later()
+    await locks.request(x, { steal: true }, () => {})
+    end(new Error('too late'))
+    await expect(victim).rejects.toMatchObject({ name: 'AbortError' })
+  }
+  const y = name()
+  const own = locks.request(y, () => locks.request(y, { steal: true }, () => 'of the thief'))
+  await expect(own).rejects.toMatchObject({ name: 'AbortError' })
+  await locks.request(y, () => {})
+})
+
+test('names that are no Unicode are names of their own', async () => {
+  const odd = ['\ud800', '\ud801', '\udc00\ud800', '\ufffd', '"\\ud800"', '\ud83d\ude00\udc00"\\\0'].map(text => `${text} ${name()}`)
+  const holders = odd.map(text => hold(text))
+  expect((await Promise.all(holders.map(({ got }) => got))).map(lock => lock.name)).toEqual(odd)
+  const { held } = await locks.query()
+  expect(held.map(entry => entry.name)).toEqual(expect.arrayContaining(odd))
+  for (const text of odd) expect(await locks.request(text, { ifAvailable: true }, lock => lock)).toBe(null)
+  for (const { release } of holders) release()
+  for (const text of odd) await locks.request(text, () => {})
+})
+
+ours('a semaphore has no such name, and the limit counts what the table holds', async () => {
+  expect(() => new interproc.Semaphore('\ud800', 1)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }))
+  const longest = `\ud800${'x'.repeat(191)}`
+  expect(await locks.request(longest, lock => lock.name === longest)).toBe(true)
+  await expect(locks.request(`${longest}x`, () => {})).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' })
+})
+
+ours('options are read once each, in the order of their names', async () => {
+  const read = []
+  const values = { signal: undefined, steal: 0, mode: 'shared', ifAvailable: 1 }
+  const get = (target, key) => {
+    read.push(key)
+    return target[key]
+  }
+  const options = new Proxy(values, { get })
+  expect(await locks.request(name(), options, lock => lock.mode)).toBe('shared')
+  expect(read).toEqual(['ifAvailable', 'mode', 'signal', 'steal'])
+})
+
+ours('locks look as the Web\'s and can be printed', async () => {
+  const x = name()
+  const keys = object => {
+    const all = []
+    for (const key in object) all.push(key)
+    return all
+  }
+  const lock = await locks.request(x, lock => lock)
+  expect([keys(lock), locks.request.length, locks.query.length]).toEqual([['name', 'mode', 'ownerDied'], 2, 0])
+  expect(keys(locks)).toEqual(expect.arrayContaining(['request', 'query']))
+  expect(inspect(lock, { breakLength: Infinity })).toBe(`Lock { name: '${x}', mode: 'exclusive', ownerDied: false }`)
+  const held = await locks.acquire(x)
+  expect(inspect(held, { breakLength: Infinity })).toMatch(/^HeldLock \{ .*held: true \}$/)
+  expect(inspect(Object.create(lock))).toBe('[Lock]')
+  held.release()
 })
 
 ours('locks cannot be made by hand', () => {

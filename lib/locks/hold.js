@@ -29,7 +29,7 @@ module.exports = { get, getSync, give }
  */
 
 /**
- * Asks; calls `done` once, maybe before it returns: with what was got, with `null` if it is not free, or with an error.
+ * Asks; calls `done` once, maybe before it returns (not with a signal): with what was got, with `null` if it is not free, or with an error.
  * @param {Ask} ask
  * @param {AbortSignal | undefined} signal
  * @param {(error: unknown, grant: Grant | null) => void} done
@@ -52,10 +52,16 @@ function get (ask, signal, done) {
     if (waits) signal?.removeEventListener('abort', onAbort)
     waits = false
     grant.ownerDied = answer === answers.HELD_AFTER_DEATH
-    if (answer === answers.HELD || grant.ownerDied) return done(undefined, grant)
+    if (answer === answers.HELD || grant.ownerDied) return signal === undefined ? done(undefined, grant) : queueMicrotask(handOver)
     forget(request)
     if (answer === -EAGAIN) done(undefined, null)
     else done(refused(answer, ask), null)
+  }
+  // The signal counts until what was got is handed over: also for who aborts it when `get` has just returned.
+  const handOver = () => {
+    if (!signal?.aborted) return done(undefined, grant)
+    give(grant)
+    done(signal.reason, null)
   }
   const answer = agent().request(request, ask.name, ask.mode, ask.flags, ask.count, ask.limit)
   if (answer !== answers.WAITING) return settle(answer)

@@ -8,70 +8,11 @@ const { ERR_ILLEGAL_CONSTRUCTOR, ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE } =
 const { validateAbortSignal, validateObject } = require('../validate')
 const { agent, modes, flags: { ifAvailable: IF_AVAILABLE, steal: STEAL } } = require('./agent')
 const { get, getSync, give } = require('./hold')
-const { validName, validTimeout } = require('./valid')
+const { Lock, HeldLock, own, enumerable } = require('./lock')
+const { validLockName, tableName, lockName, validTimeout } = require('./valid')
 
-const own = Symbol('interproc.locks')
-
-/** @typedef {import('./hold').Grant} Grant */
-/** @typedef {'exclusive' | 'shared'} Mode */
+/** @typedef {import('./lock').Mode} Mode */
 /** @typedef {{ mode: Mode, ifAvailable: boolean, steal: boolean, signal: AbortSignal | undefined }} Options */
-
-/** A lock that is held. */
-class Lock {
-  #name
-  #mode
-  #ownerDied
-
-  /**
-   * @param {symbol} key
-   * @param {string} name
-   * @param {Mode} mode
-   * @param {boolean} ownerDied
-   */
-  constructor (key, name, mode, ownerDied) {
-    if (key !== own) throw new ERR_ILLEGAL_CONSTRUCTOR()
-    this.#name = name
-    this.#mode = mode
-    this.#ownerDied = ownerDied
-  }
-
-  get name () { return this.#name }
-  get mode () { return this.#mode }
-  /** Its last holder ended without giving it back: what it guards may be half-done. */
-  get ownerDied () { return this.#ownerDied }
-  get [Symbol.toStringTag] () { return 'Lock' }
-}
-
-/** A lock that is held until `release`. */
-class HeldLock extends Lock {
-  /** @type {Grant | null} */
-  #grant
-
-  /**
-   * @param {symbol} key
-   * @param {string} name
-   * @param {Mode} mode
-   * @param {Grant} grant
-   */
-  constructor (key, name, mode, grant) {
-    super(key, name, mode, grant?.ownerDied)
-    this.#grant = grant
-  }
-
-  /** `false` once released or stolen. */
-  get held () {
-    return this.#grant !== null && !this.#grant.stolen
-  }
-
-  /** Gives it back. `false`: it was released or stolen before. */
-  release () {
-    const grant = this.#grant
-    this.#grant = null
-    return grant !== null && give(grant)
-  }
-
-  [Symbol.dispose] () { this.release() }
-}
 
 class LockManager {
   /** @param {symbol} key */
@@ -86,12 +27,12 @@ class LockManager {
    * @param {(lock: any) => any} [callback]
    * @returns {Promise<any>}
    */
-  async request (name, options, callback) {
+  async request (name, options, callback = undefined) {
     if (callback === undefined && typeof options === 'function') {
       callback = options
       options = undefined
     }
-    name = validName(name)
+    name = validLockName(name)
     if (typeof callback !== 'function') throw new ERR_INVALID_ARG_TYPE('callback', 'Function', callback)
     const wanted = validOptions(name, options)
     wanted.signal?.throwIfAborted()
@@ -105,7 +46,7 @@ class LockManager {
    * @returns {Promise<any>} a HeldLock, or `null`
    */
   async acquire (name, options) {
-    name = validName(name)
+    name = validLockName(name)
     const wanted = validOptions(name, options)
     wanted.signal?.throwIfAborted()
     return new Promise((resolve, reject) => get(askFor(name, wanted), wanted.signal, (error, grant) => {
@@ -118,10 +59,10 @@ class LockManager {
    * As `acquire`, but blocks the thread meanwhile. `null`: not within `timeout` milliseconds.
    * @param {string} name
    * @param {any} [options]
-   * @returns {HeldLock | null}
+   * @returns {InstanceType<typeof HeldLock> | null}
    */
   acquireSync (name, options = {}) {
-    name = validName(name)
+    name = validLockName(name)
     const wanted = validOptions(name, options)
     const timeout = validTimeout(options.timeout)
     const grant = getSync(askFor(name, wanted), timeout)
@@ -135,7 +76,7 @@ class LockManager {
   async query () {
     const entries = agent().list().filter(({ mode }) => mode === modes.exclusive || mode === modes.shared)
     const describe = /** @param {import('../binding.js').LockEntry} entry */ ({ name, mode, pid, agent }) => ({
-      name,
+      name: lockName(name),
       mode: /** @type {Mode} */ (mode === modes.shared ? 'shared' : 'exclusive'),
       clientId: `${pid}-${agent}`
     })
@@ -148,6 +89,9 @@ class LockManager {
   get [Symbol.toStringTag] () { return 'LockManager' }
 }
 
+// As what the Web's bindings make.
+enumerable(LockManager.prototype, ['request', 'acquire', 'acquireSync', 'query'])
+
 /**
  * @param {string} name
  * @param {Options} wanted
@@ -158,24 +102,25 @@ class LockManager {
 function run (name, wanted, callback, resolve, reject) {
   get(askFor(name, wanted), wanted.signal, (error, grant) => {
     if (error !== undefined) return reject(error)
-    if (grant !== null) grant.onStolen = () => reject(new DOMException('The lock was stolen by another request', 'AbortError'))
-    hold(grant && new Lock(own, name, wanted.mode, grant.ownerDied), grant, callback).then(resolve, reject)
+    const lose = () => reject(new DOMException('The lock was stolen by another request', 'AbortError'))
+    if (grant !== null) grant.onStolen = lose
+    // Whoever stole it may be faster with all they do than their word of it is here.
+    const ended = /** @param {(result: any) => void} settle */ settle => /** @param {any} result */ result => {
+      if (grant === null || give(grant)) settle(result)
+      else lose()
+    }
+    call(callback, grant && new Lock(own, name, wanted.mode, grant.ownerDied)).then(ended(resolve), ended(reject))
   })
 }
 
 /**
- * Runs the callback, not before the present one has ended, and gives the lock back.
- * @param {Lock | null} lock
- * @param {Grant | null} grant
+ * Not before the present callback of the event loop has ended.
  * @param {Function} callback
+ * @param {InstanceType<typeof Lock> | null} lock
  */
-async function hold (lock, grant, callback) {
+async function call (callback, lock) {
   await undefined
-  try {
-    return await callback(lock)
-  } finally {
-    if (grant !== null && !grant.stolen) give(grant)
-  }
+  return callback(lock)
 }
 
 /**
@@ -183,7 +128,7 @@ async function hold (lock, grant, callback) {
  * @param {Options} wanted
  */
 function askFor (name, { mode, ifAvailable, steal }) {
-  return { name, mode: modes[mode], flags: (ifAvailable ? IF_AVAILABLE : 0) | (steal ? STEAL : 0), count: 1, limit: 1 }
+  return { name: tableName(name), mode: modes[mode], flags: (ifAvailable ? IF_AVAILABLE : 0) | (steal ? STEAL : 0), count: 1, limit: 1 }
 }
 
 /**
@@ -194,9 +139,8 @@ function askFor (name, { mode, ifAvailable, steal }) {
 function validOptions (name, options) {
   if (options == null) options = {}
   validateObject(options, 'options', { function: true, array: true })
-  const { mode = 'exclusive', signal } = options
-  const ifAvailable = Boolean(options.ifAvailable)
-  const steal = Boolean(options.steal)
+  // In this order, as the Web's bindings read them.
+  const { ifAvailable, mode = 'exclusive', signal, steal } = options
   if (`${mode}` !== 'exclusive' && `${mode}` !== 'shared') {
     throw new ERR_INVALID_ARG_VALUE('options.mode', mode, "must be one of: 'exclusive', 'shared'")
   }
@@ -207,7 +151,7 @@ function validOptions (name, options) {
   if (signal !== undefined && (steal || ifAvailable)) {
     throw notSupported('The option "signal" cannot be used together with "steal" or "ifAvailable"')
   }
-  return { mode: /** @type {Mode} */ (`${mode}`), ifAvailable, steal, signal }
+  return { mode: /** @type {Mode} */ (`${mode}`), ifAvailable: Boolean(ifAvailable), steal: Boolean(steal), signal }
 }
 
 /** @param {string} message */
