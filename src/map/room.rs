@@ -53,8 +53,8 @@ impl Store<'_> {
         }
     }
 
-    /// Removes all entries whose time is over.
-    pub(super) fn drop_ended(self) {
+    /// Removes all entries whose time is over, but `keep`.
+    pub(super) fn drop_ended(self, keep: Option<u32>) {
         let (next_end, now) = (self.words.next_end.load(Relaxed), now());
         if next_end == 0 || next_end > now {
             return;
@@ -62,7 +62,7 @@ impl Store<'_> {
         let mut next = 0;
         for index in 0..self.touched() {
             let ends = self.ends(index);
-            if ends != 0 && ends <= now {
+            if ends != 0 && ends <= now && Some(index) != keep {
                 self.remove(index);
             } else if ends != 0 && (next == 0 || ends < next) {
                 next = ends;
@@ -76,7 +76,7 @@ impl Store<'_> {
         if may_evict {
             self.drop_some_ended(keep);
         } else {
-            self.drop_ended();
+            self.drop_ended(keep);
         }
         let mut evicted = 0;
         while self.words.free_count.load(Relaxed) < count {

@@ -205,6 +205,10 @@ impl<'a> Store<'a> {
 
 /// Milliseconds since 1970.
 pub(super) fn now() -> u64 {
+    #[cfg(test)]
+    if let Some(now) = super::tests::clock() {
+        return now;
+    }
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -159,7 +159,7 @@ impl Map {
     #[must_use]
     pub fn len(&self) -> u32 {
         let counted = self.try_with(Some(READ_PATIENCE), |store| {
-            store.drop_ended();
+            store.drop_ended(None);
             store.words.count.load(Ordering::Relaxed)
         });
         counted.unwrap_or_else(|| u32::try_from(self.keys().len()).unwrap_or(u32::MAX))

@@ -1,5 +1,6 @@
 //! The rules in one process; scribbled bytes.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -8,6 +9,17 @@ use proptest::prelude::*;
 
 use super::{Counters, Full, MAX_COUNTERS, Map, Options, Put, Value};
 use crate::shm::{Name, Place};
+
+thread_local! {
+    /// What time it is for this thread, at its next look; `None`: what the system says.
+    static CLOCK: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// A clock that goes on by a millisecond whenever it is looked at.
+pub(super) fn clock() -> Option<u64> {
+    CLOCK.set(CLOCK.get().map(|now| now + 1));
+    CLOCK.get()
+}
 
 pub(super) fn random_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -72,6 +84,29 @@ fn conditions_and_numbers() {
     assert_eq!(map.increment(b"n", 2.0, None), Ok(Some(2.0)));
     assert_eq!(map.increment(b"n", -0.5, None), Ok(Some(1.5)));
     assert_eq!(map.increment(b"x", 1.0, None), Ok(None));
+}
+
+/// Between any two looks at the clock, the entry's time may be over.
+#[test]
+fn what_ends_while_it_is_replaced_takes_nothing_along() {
+    for evict in [false, true] {
+        for ttl in 1..12 {
+            let map = map(8, evict);
+            CLOCK.set(Some(1000));
+            // Three blocks each: of old and new value and the other entry, one must go.
+            map.put(b"other", text(&"x".repeat(200)), Some(ttl), Put::Always).unwrap();
+            map.put(b"key", text(&"x".repeat(200)), Some(ttl), Put::Always).unwrap();
+            let put = map.put(b"key", text(&"y".repeat(300)), Some(0), Put::Always);
+            CLOCK.set(None);
+            match put {
+                Ok(_) => assert_eq!(get(&map, "key").unwrap(), "y".repeat(300), "{ttl}"),
+                Err(Full) => assert!(!evict, "{ttl}"),
+            }
+            set(&map, "next", "next");
+            assert_eq!(get(&map, "key").map(|value| value.len()), Some(300).filter(|_| put.is_ok()), "{ttl}");
+            assert_eq!(get(&map, "next").unwrap(), "next");
+        }
+    }
 }
 
 #[test]
