@@ -68,6 +68,24 @@ test('damage while it is in use is an error of receive, once', async () => {
   queue.close()
 })
 
+test("damage that no call can pass by ends a 'message' listener: no endless loop", async () => {
+  const file = path.join(folder, 'jobs')
+  const queue = new Queue({ path: file, capacity: 4096 })
+  await queue.send('first')
+  // All of it but the segment's own page: no word makes sense any more.
+  const size = fs.statSync(file).size
+  const open = fs.openSync(file, 'r+')
+  fs.writeSync(open, Buffer.alloc(size - 4096, 0xff), 0, size - 4096, 4096)
+  fs.closeSync(open)
+  const codes = []
+  queue.on('error', ({ code }) => codes.push(code))
+  queue.on('message', () => codes.push('message'))
+  await new Promise(resolve => queue.on('close', resolve))
+  await new Promise(resolve => setImmediate(resolve))
+  expect(queue.closed).toBe(true)
+  expect(codes).toEqual(Array(64).fill('ERR_QUEUE_DAMAGED'))
+})
+
 test('killing all users is no power cut: what they had received does not come again', async () => {
   const file = path.join(folder, 'jobs')
   const queue = new Queue({ path: file, capacity: 4096 })

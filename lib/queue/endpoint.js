@@ -1,7 +1,7 @@
 'use strict'
 
 const { EventEmitter } = require('node:events')
-const { callError } = require('./errors')
+const { callError, Failures } = require('./errors')
 const { NOTHING } = require('./receiver')
 const { BURST } = require('./waiting')
 
@@ -21,6 +21,7 @@ class Endpoint extends EventEmitter {
   #receiver
   #listening = false
   #pumping = false
+  #failures = new Failures()
   #armed = { messages: false, room: false }
   #closed = false
 
@@ -180,6 +181,19 @@ class Endpoint extends EventEmitter {
     return this
   }
 
+  /**
+   * It cannot receive: it would fail for ever, and hold up those who publish.
+   * @param {any} error
+   */
+  #fail (error) {
+    try {
+      this.close()
+    } catch {
+      // What is damaged fails at its end, too: the error that follows says it.
+    }
+    this.emit('error', error)
+  }
+
   /** Hands messages to the listeners, a burst at a time. */
   #pump () {
     const receiver = this.#receiver
@@ -191,7 +205,9 @@ class Endpoint extends EventEmitter {
         let message
         try {
           message = receiver.take()
+          this.#failures.end()
         } catch (error) {
+          if (this.#failures.isFatal(error)) return this.#fail(error)
           this.emit('error', error)
           continue
         }

@@ -8,6 +8,12 @@ const DAMAGED = -100_001
 /** EBADF, on every Unix. */
 const CLOSED = -9
 
+/** So many calls in a row may fail before an event loop gives up: damage is mostly passed by. */
+const MOST_FAILURES = 64
+
+/** Those that say that a call failed: none of a codec, which are errors of one message. */
+const ofCalls = new WeakSet()
+
 /**
  * Why a queue could not be opened, as the error that users see.
  * @param {any} error of the addon: `CODE: message`
@@ -28,9 +34,30 @@ function openError (error, place, capacity) {
  * @param {string} syscall
  */
 function callError (number, syscall) {
-  if (number === DAMAGED) return new ERR_QUEUE_DAMAGED()
-  if (number === CLOSED) return new ERR_QUEUE_CLOSED()
-  return uvException({ errno: number, syscall, message: undefined, path: undefined })
+  const error = number === DAMAGED
+    ? new ERR_QUEUE_DAMAGED()
+    : number === CLOSED
+      ? new ERR_QUEUE_CLOSED()
+      : uvException({ errno: number, syscall, message: undefined, path: undefined })
+  ofCalls.add(error)
+  return error
 }
 
-module.exports = { openError, callError, CLOSED }
+/** How often receiving failed in a row: where every call fails, going on would take the processor for ever. */
+class Failures {
+  #count = 0
+
+  /** A call did not fail. */
+  end () { this.#count = 0 }
+
+  /**
+   * @param {any} error what receiving threw
+   * @returns {boolean} whether to give up
+   */
+  isFatal (error) {
+    this.#count = typeof error === 'object' && error !== null && ofCalls.has(error) ? this.#count + 1 : 0
+    return this.#count >= MOST_FAILURES
+  }
+}
+
+module.exports = { openError, callError, CLOSED, Failures }

@@ -6,6 +6,8 @@ const { callError } = require('../queue/errors')
 const MOST = 64 * 1024 * 1024
 /** What a waiting message takes at least. */
 const OVERHEAD = 128
+/** Milliseconds until it is tried again where no bell can be had (no descriptors are left, say). */
+const AGAIN = 100
 
 /** Those whose channel is closed. */
 const leaving = new Set()
@@ -13,21 +15,28 @@ const leaving = new Set()
 /** What a channel sends: messages wait here for room, in their order. */
 class Backlog {
   #handle
+  #lost
   /** @type {{ tag: number, body: Uint8Array }[]} */
   #messages = []
   #first = 0
   #bytes = 0
   #armed = false
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer
 
-  /** @param {import('../binding').TopicHandle} handle */
-  constructor (handle) {
+  /**
+   * @param {import('../binding').TopicHandle} handle
+   * @param {(count: number, error: any) => void} lost told of messages that waited and cannot be sent; must not throw
+   */
+  constructor (handle, lost) {
     this.#handle = handle
+    this.#lost = lost
   }
 
   get empty () { return this.#first === this.#messages.length }
 
   /**
-   * Sends the message, or keeps it until there is room.
+   * Sends the message, or keeps it until there is room. Throws if it cannot be sent at all.
    * @param {number} tag
    * @param {Uint8Array} body not changed by anyone later on
    * @returns {boolean} `false`: it takes no more
@@ -42,20 +51,22 @@ class Backlog {
     return true
   }
 
-  /** Sends what there is room for. To be called when the handle is woken. */
+  /** Sends what there is room for. To be called when the handle is woken. Never throws: nobody is there who could catch it. */
   serve () {
+    clearTimeout(this.#timer)
     this.#flush()
     if (!this.empty) {
-      const result = this.#handle.arm(true)
-      if (result < 0) throw callError(result, 'postMessage')
-      this.#armed = true
+      this.#armed = this.#handle.arm(true) >= 0
       // What got free before the bell was listened for does not ring it.
       this.#flush()
+      if (!this.empty && !this.#armed) this.#timer = setTimeout(() => this.serve(), AGAIN)
     }
-    if (this.empty && this.#armed) {
+    if (!this.empty) return
+    if (this.#armed) {
       this.#armed = false
       this.#handle.disarm(true)
     }
+    if (leaving.delete(this)) this.#handle.close()
   }
 
   /**
@@ -63,38 +74,42 @@ class Backlog {
    * @param {(onWake: () => void) => import('../binding').TopicHandle} open
    */
   leave (open) {
+    clearTimeout(this.#timer)
     if (this.empty) return
-    this.#handle = open(() => this.#lastWords())
+    try {
+      this.#handle = open(() => this.serve())
+    } catch (error) {
+      this.#lost(this.#messages.length - this.#first, error)
+      this.#messages = []
+      this.#first = this.#bytes = 0
+      return
+    }
     this.#handle.hold(true)
     leaving.add(this)
-    this.#lastWords()
-  }
-
-  #lastWords () {
     this.serve()
-    if (!this.empty) return
-    this.#handle.close()
-    leaving.delete(this)
   }
 
   #flush () {
+    let lost = 0
+    /** @type {any} */
+    let reason
     while (!this.empty) {
       const { tag, body } = this.#messages[this.#first]
-      let sent = true
       try {
-        sent = this.#sent(tag, body)
-      } finally {
+        if (!this.#sent(tag, body)) break
+      } catch (error) {
         // One that cannot be sent at all must not hold up the others.
-        if (sent) {
-          this.#first++
-          this.#bytes -= body.length + OVERHEAD
-        }
+        lost++
+        reason ??= error
       }
-      if (!sent) break
+      this.#first++
+      this.#bytes -= body.length + OVERHEAD
     }
-    if (!this.empty && this.#first < 1024) return
-    this.#messages.splice(0, this.#first)
-    this.#first = 0
+    if (this.empty || this.#first >= 1024) {
+      this.#messages.splice(0, this.#first)
+      this.#first = 0
+    }
+    if (lost > 0) this.#lost(lost, reason)
   }
 
   /** @type {(tag: number, body: Uint8Array) => boolean} */

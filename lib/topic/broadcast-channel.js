@@ -4,7 +4,7 @@ const { createHash } = require('node:crypto')
 const { inspect } = require('node:util')
 const { ERR_INVALID_THIS, ERR_MISSING_ARGS, ERR_QUEUE_FULL } = require('../errors')
 const { TEXT } = require('../queue/codec')
-const { callError } = require('../queue/errors')
+const { callError, Failures } = require('../queue/errors')
 const { NOTHING } = require('../queue/inbox')
 const { BURST } = require('../queue/waiting')
 const { Backlog } = require('./backlog')
@@ -32,6 +32,7 @@ class BroadcastChannel extends EventTarget {
   #inbox
   #backlog
   #handlers = new Handlers(this)
+  #failures = new Failures()
   #closed = false
   #pumping = false
 
@@ -43,10 +44,17 @@ class BroadcastChannel extends EventTarget {
     this.#place = placeOf(this.#name)
     this.#handle = openChannel(this.#place, { receives: true, codec: CLONE.tag }, () => this.#serve())
     this.#inbox = new Inbox(this.#handle, CLONE)
-    this.#backlog = new Backlog(this.#handle)
+    this.#backlog = new Backlog(this.#handle, (count, error) => {
+      warn(`${count} of the messages posted to ${inspect(this.#name)} could not be sent`, error)
+    })
     this.#handle.hold(true)
+    try {
+      this.#listen()
+    } catch (error) {
+      this.#handle.close()
+      throw error
+    }
     open.add(this)
-    this.#listen()
   }
 
   get name () { return own(this).#name }
@@ -80,9 +88,12 @@ class BroadcastChannel extends EventTarget {
     this.#closed = true
     open.delete(this)
     this.#inbox.settle()
-    // By a handle that does not receive: it must hold nobody up.
-    this.#backlog.leave(onWake => openChannel(this.#place, { receives: false, codec: CLONE.tag }, onWake))
-    this.#handle.close()
+    try {
+      // By a handle that does not receive: it must hold nobody up.
+      this.#backlog.leave(onWake => openChannel(this.#place, { receives: false, codec: CLONE.tag }, onWake))
+    } finally {
+      this.#handle.close()
+    }
   }
 
   /** It keeps the process alive (so it is at first). */
@@ -110,8 +121,12 @@ class BroadcastChannel extends EventTarget {
   /** The bell rang. */
   #serve () {
     if (this.#closed) return
-    this.#backlog.serve()
-    this.#pump(BURST)
+    try {
+      this.#backlog.serve()
+    } finally {
+      // Who was woken is not listening any more.
+      this.#pump(BURST)
+    }
   }
 
   #listen () {
@@ -122,12 +137,17 @@ class BroadcastChannel extends EventTarget {
   /** @param {number} left events before the event loop gets its turn */
   #pump (left) {
     if (this.#pumping || this.#closed) return
-    let event = this.#next()
-    if (event === undefined) {
-      this.#listen()
-      // What came before the bell was listened for does not ring it.
+    let event
+    try {
       event = this.#next()
-      if (event === undefined) return
+      if (event === undefined) {
+        this.#listen()
+        // What came before the bell was listened for does not ring it.
+        event = this.#next()
+        if (event === undefined) return
+      }
+    } catch (error) {
+      return this.#fail(error)
     }
     this.#pumping = true
     // As on the Web, what one event has set going in microtasks is over before the next. Ticks end before microtasks begin.
@@ -144,11 +164,22 @@ class BroadcastChannel extends EventTarget {
   #next () {
     try {
       const data = this.#inbox.take()
+      this.#failures.end()
       return data === NOTHING ? undefined : new MessageEvent('message', { data })
-    } catch {
+    } catch (error) {
+      if (this.#failures.isFatal(error)) throw error
       // What it was is not for programs to see; the Web's event says no more either.
       return new MessageEvent('messageerror', { data: null })
     }
+  }
+
+  /**
+   * It cannot receive, and would hold up those who post.
+   * @param {any} error
+   */
+  #fail (error) {
+    warn(`${inspect(this.#name)} is closed, it cannot receive`, error)
+    this.close()
   }
 }
 
@@ -177,4 +208,14 @@ function placeOf (name) {
   const plain = `BroadcastChannel: ${name}`
   if (!HALF_PAIR.test(name) && !name.includes('\0') && Buffer.byteLength(plain) <= 200) return plain
   return `BroadcastChannel of sha256 ${createHash('sha256').update(Buffer.from(name, 'utf16le')).digest('hex')}`
+}
+
+/**
+ * The Web has no event for it, and nobody called: it must not end the process either.
+ * @param {string} what
+ * @param {any} error
+ */
+function warn (what, error) {
+  const warning = new Error(`BroadcastChannel: ${what}: ${error?.message}`, { cause: error })
+  process.emitWarning(Object.assign(warning, { name: 'BroadcastChannelWarning', code: error?.code }))
 }
