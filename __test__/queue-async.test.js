@@ -293,3 +293,57 @@ test('a queue is disposed of by both kinds of using', async () => {
   await two[Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]()
   expect([one.closed, two.closed]).toEqual([true, true])
 })
+
+describe('a codec that ends the waiting of calls while one of them is served', () => {
+  /** Two handles of one queue; `meanwhile` runs while the receiver decodes its next message. */
+  const pair = () => {
+    const during = { meanwhile: () => {} }
+    const decode = bytes => {
+      during.meanwhile()
+      return JSON.parse(bytes)
+    }
+    const codec = { encode: value => JSON.stringify(value), decode }
+    const to = make({ codec })
+    return { to, from: make(to.ticket, { codec }), during }
+  }
+
+  test('its own: it has a message by then, and the next one gets the next', async () => {
+    const { to, from, during } = pair()
+    const controller = new AbortController()
+    const first = to.receive({ signal: controller.signal })
+    const second = to.receive()
+    during.meanwhile = () => controller.abort()
+    await from.send([1])
+    expect(await first).toEqual([1])
+    await from.send([2])
+    expect(await second).toEqual([2])
+  })
+
+  test("another's: that one is rejected, all others get their message", async () => {
+    const { to, from, during } = pair()
+    const controllers = Array.from({ length: 5 }, () => new AbortController())
+    const all = controllers.map(({ signal }) => to.receive({ signal }))
+    during.meanwhile = () => [1, 3].forEach(index => controllers[index].abort())
+    await from.sendMany([[1], [2], [3]])
+    const results = await Promise.allSettled(all)
+    expect(results.map(({ value, reason }) => value ?? reason.code)).toEqual([[1], 'ABORT_ERR', [2], 'ABORT_ERR', [3]])
+  })
+
+  test('by leaving a loop: the message that is decoded is received all the same', async () => {
+    const { to, from, during } = pair()
+    const iterator = to[Symbol.asyncIterator]()
+    const [first, second] = [iterator.next(), iterator.next()]
+    during.meanwhile = () => iterator.return()
+    await from.send([1])
+    expect(await first).toEqual({ value: [1], done: false })
+    expect(await second).toEqual({ value: undefined, done: true })
+  })
+
+  test('by closing the queue: none of them waits for ever', async () => {
+    const { to, from, during } = pair()
+    const all = Promise.allSettled([to.receive(), to.receive(), to.receive()])
+    during.meanwhile = () => to.close()
+    await from.send([1])
+    expect((await all).map(({ reason }) => reason.code)).toEqual(Array(3).fill('ERR_QUEUE_CLOSED'))
+  })
+})

@@ -18,6 +18,8 @@ const MOST = 65_536
  * @property {() => void} [closed] what to do when the queue is closed; else it is rejected
  * @property {AbortSignal} [signal]
  * @property {() => void} [onAbort]
+ * @property {boolean} settled
+ * @property {() => void} [end] settles it, should its attempt find nothing: it was ended while that went on
  */
 
 /** Calls that wait for messages, or for room, in the order they came. */
@@ -25,6 +27,14 @@ class Waiting {
   /** @type {Waiter[]} */
   #waiters = []
   #changed
+  #serving = false
+  /** Whether calls further behind were settled while others are served. */
+  #holes = false
+  /**
+   * Whose attempt goes on.
+   * @type {Waiter | undefined}
+   */
+  #current
 
   /** @param {() => void} changed called when waiting begins and ends */
   constructor (changed) {
@@ -45,13 +55,9 @@ class Waiting {
     }
     return new Promise((resolve, reject) => {
       /** @type {Waiter} */
-      const waiter = { attempt, resolve, reject, closed: closed && (() => closed(resolve)), signal }
+      const waiter = { attempt, resolve, reject, closed: closed && (() => closed(resolve)), signal, settled: false }
       if (signal !== undefined) {
-        waiter.onAbort = () => {
-          this.#waiters.splice(this.#waiters.indexOf(waiter), 1)
-          reject(new AbortError(undefined, { cause: signal.reason }))
-          this.#changed()
-        }
+        waiter.onAbort = () => this.#leave(waiter, () => reject(new AbortError(undefined, { cause: signal.reason })))
         signal.addEventListener('abort', waiter.onAbort, { once: true })
       }
       this.#waiters.push(waiter)
@@ -60,28 +66,25 @@ class Waiting {
   }
 
   /**
-   * Tries the calls again, the oldest first, until one must go on waiting.
-   * @returns {boolean} whether none waits any more
+   * Tries the calls again, the oldest first, until one must go on waiting. Codecs of the program run meanwhile: they may end
+   * the waiting of any call, and begin others.
    */
   serve () {
-    let served = 0
-    for (const waiter of this.#waiters) {
-      let result
-      try {
-        result = waiter.attempt()
-      } catch (error) {
-        this.#leave(waiter)
-        waiter.reject(error)
-        served++
-        continue
+    if (this.#serving) return
+    this.#serving = true
+    const waiters = this.#waiters
+    let over = 0
+    try {
+      for (const waiter of waiters) {
+        if (!waiter.settled && !this.#served(waiter)) break
+        over++
       }
-      if (result === undefined) break
-      this.#leave(waiter)
-      waiter.resolve(result.value)
-      served++
+    } finally {
+      this.#serving = false
+      if (over > 0) waiters.splice(0, over)
+      if (this.#holes) this.#waiters = this.#waiters.filter(({ settled }) => !settled)
+      this.#holes = false
     }
-    if (served > 0) this.#waiters.splice(0, served)
-    return this.#waiters.length === 0
   }
 
   /**
@@ -90,12 +93,8 @@ class Waiting {
    * @param {any} value what it gives
    */
   withdraw (attempt, value) {
-    const index = this.#waiters.findIndex(waiter => waiter.attempt === attempt)
-    if (index < 0) return
-    const [waiter] = this.#waiters.splice(index, 1)
-    this.#leave(waiter)
-    waiter.resolve(value)
-    this.#changed()
+    const waiter = this.#waiters.find(waiter => waiter.attempt === attempt)
+    if (waiter !== undefined) this.#leave(waiter, () => waiter.resolve(value))
   }
 
   /** The queue is closed: nobody waits any longer. */
@@ -103,14 +102,63 @@ class Waiting {
     const waiters = this.#waiters
     this.#waiters = []
     for (const waiter of waiters) {
-      this.#leave(waiter)
-      if (waiter.closed) waiter.closed()
-      else waiter.reject(new ERR_QUEUE_CLOSED())
+      this.#end(waiter, waiter.closed ?? (() => waiter.reject(new ERR_QUEUE_CLOSED())))
     }
   }
 
+  /**
+   * Tries a call again.
+   * @param {Waiter} waiter
+   * @returns {boolean} `false`: it must go on waiting
+   */
+  #served (waiter) {
+    let result
+    this.#current = waiter
+    try {
+      result = waiter.attempt()
+    } catch (error) {
+      this.#settle(waiter)
+      waiter.reject(error)
+      return true
+    } finally {
+      this.#current = undefined
+    }
+    if (result === undefined && waiter.end === undefined) return false
+    this.#settle(waiter)
+    if (result === undefined) waiter.end?.()
+    else waiter.resolve(result.value)
+    return true
+  }
+
+  /** @type {(waiter: Waiter, end: () => void) => void} */
+  #leave (waiter, end) {
+    this.#end(waiter, end)
+    // Those who are being served stay in their places so long.
+    if (this.#serving) this.#holes = true
+    else this.#waiters.splice(this.#waiters.indexOf(waiter), 1)
+    this.#changed()
+  }
+
+  /**
+   * A call's waiting ends before it got what it waits for.
+   * @param {Waiter} waiter
+   * @param {() => void} end what settles its promise
+   */
+  #end (waiter, end) {
+    if (waiter.settled) return
+    if (waiter === this.#current) {
+      // It has a message in its hands, perhaps, which must not get lost.
+      waiter.end ??= end
+      return
+    }
+    this.#settle(waiter)
+    end()
+  }
+
   /** @param {Waiter} waiter */
-  #leave ({ signal, onAbort }) {
+  #settle (waiter) {
+    waiter.settled = true
+    const { signal, onAbort } = waiter
     if (onAbort) signal?.removeEventListener('abort', onAbort)
   }
 }
