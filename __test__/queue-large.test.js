@@ -1,6 +1,7 @@
 'use strict'
 
 const { readdirSync } = require('node:fs')
+const v8 = require('node:v8')
 const { Queue } = require('..')
 const { cleanup } = require('../lib/shared')
 const { worker } = require('./fixtures/queue-support')
@@ -139,6 +140,21 @@ describe('alloc', () => {
     await sent
     await expect(again).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' })
     expect(third.length).toBe(0)
+  })
+
+  test('what is detached while it waits for room is not sent as an empty message', async () => {
+    const queue = make({ capacity: 4096 })
+    const [first, second, third] = [1, 2, 3].map(value => queue.alloc(9 * MB).fill(value))
+    await Promise.all([queue.send(first), queue.send(second)])
+    const sent = queue.send(third)
+    const failed = expect(sent).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' })
+    // As `transfer()` of later versions of Node does.
+    v8.setFlagsFromString('--allow-natives-syntax')
+    new Function('buffer', '%ArrayBufferDetach(buffer)')(third.buffer)
+    expect(third.length).toBe(0)
+    for (const value of [1, 2]) expect((await queue.receive())[9 * MB - 1]).toBe(value)
+    await failed
+    expect(queue.tryReceive()).toBe(undefined)
   })
 
   test('what is never sent goes with the queue', async () => {

@@ -65,6 +65,8 @@ function loanOf (handle, value) {
  */
 function sendLoan (lent, tag, body, timeout = 0) {
   if (lent.sent) throw new ERR_INVALID_STATE('the buffer was sent already')
+  // No loan is empty at first. What is detached may be another's by now, and an empty message is not what was meant.
+  if (body.byteLength === 0) throw new ERR_INVALID_STATE('the buffer was detached before it was sent')
   const taken = lent.handle.sendLoan(lent.loan, body.buffer, tag, body.byteLength, timeout)
   if (taken < 0) throw callError(taken, 'send')
   lent.sent = taken === 1
