@@ -67,7 +67,9 @@ impl Log<'_> {
                 break;
             }
             if distance(start, next) > u64::from(self.ring.shape.slots()) {
-                return Err(Corrupt);
+                // We were slow, and the others went on: what we walked is of two laps. While `free` stands, nothing can be so far.
+                // SYNC: Acquire: the word as it is after the states that we read.
+                return if self.ring.free.load(Ordering::Acquire) == word { Err(Corrupt) } else { Ok(Freed::Others) };
             }
             if record.state.status == Status::Ready {
                 count = count.wrapping_add(messages(&record).into());

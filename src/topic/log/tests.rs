@@ -1,4 +1,4 @@
-//! Models of the log: every interleaving of a few threads (`npm run loom`).
+//! Histories of the log; and models of it: every interleaving of a few threads (`npm run loom`).
 
 #[cfg(interproc_loom)]
 mod models {
@@ -184,5 +184,46 @@ mod models {
             check(&memory);
             assert_eq!(memory.log().recount(memory.log().ring.tail(), |_| false, |_| 1).unwrap().count, published);
         });
+    }
+}
+
+#[cfg(not(interproc_loom))]
+mod histories {
+    use crate::queue::ring::{Claim, Ring};
+    use crate::queue::state::{Shape, pack_free};
+    use crate::queue::waiters::Waiters;
+    use crate::sync::counted::AtomicU64;
+    use crate::topic::log::{Freed, Log};
+
+    /// The publisher reads states of one lap, is stopped, and goes on among those of the next.
+    #[test]
+    fn a_reclaim_that_was_overtaken_is_no_damage() {
+        let shape = Shape::new(3).unwrap();
+        let (tail, free) = (AtomicU64::new(shape.origin()), AtomicU64::new(pack_free(shape.origin(), 0)));
+        let words = |count| (0..count).map(|_| AtomicU64::new(0)).collect::<Vec<_>>();
+        let (states, counts, subscribers) = (words(8), words(8), words(1));
+        let ring = Ring { shape, tail: &tail, free: &free, states: &states };
+        let log = Log { ring, counts: &counts, subscribers: Waiters { words: &subscribers } };
+        let publish = |slots| {
+            let Claim::At(position) = ring.claim(slots, 3, &mut ring.free()).unwrap() else { panic!("full") };
+            ring.commit(position, slots, 3);
+        };
+        publish(4);
+        publish(4);
+        let stopped = std::cell::Cell::new(false);
+        let freed = log.reclaim(
+            u64::MAX,
+            |_| u64::MAX,
+            |_| {
+                if !stopped.replace(true) {
+                    // Meanwhile another frees both, and uses most of the ring for one that ends elsewhere.
+                    assert_eq!(log.reclaim(8, |_| u64::MAX, |_| 1), Ok(Freed::Ours));
+                    publish(6);
+                }
+                1
+            },
+        );
+        assert_eq!(freed, Ok(Freed::Others));
+        assert_eq!(log.reclaim(8, |_| u64::MAX, |_| 1), Ok(Freed::Ours));
     }
 }
