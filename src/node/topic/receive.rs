@@ -10,12 +10,12 @@ use napi::{Env, Error, bindgen_prelude::*, sys};
 use napi_derive::napi;
 
 use super::{Inner, Line, TopicHandle};
-use crate::node::chunk::{Chunk, external};
+use crate::node::chunk::Chunk;
 use crate::node::direct;
 use crate::node::env::{check, errno};
 use crate::node::queue::{DAMAGED, OWN, RENEWED, SLAB, UNCHANGED, bytes, deadline, integer, rows, size};
 use crate::node::slab::one_message;
-use crate::queue::{Corrupt, Part};
+use crate::queue::Corrupt;
 use crate::topic::Subscription;
 
 #[napi]
@@ -67,20 +67,23 @@ impl TopicHandle {
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
     }
 
-    /// The body of a message that was too large for the ring; once. A number: an errno.
+    /// The body of a message that was too large for the ring; once. A copy: whoever published it could still write to its file.
+    /// A number: an errno.
     #[napi(catch_unwind, ts_return_type = "ArrayBuffer | number")]
     pub fn part<'env>(&self, env: &'env Env, id: f64) -> Result<Unknown<'env>> {
         let part = match self.inner.line.borrow_mut().as_mut().and_then(Line::subscription) {
             None => return integer(env, -libc::EBADF),
             Some(subscription) => subscription.part(bytes(id)),
         };
-        match part {
-            Ok(part) => {
-                let (start, length) = (part.as_ptr(), part.len());
-                external(env, start, length, Box::<Part>::new(part))
-            }
-            Err(error) => integer(env, errno(&error)),
-        }
+        let part = match part {
+            Ok(part) => part,
+            Err(error) => return integer(env, errno(&error)),
+        };
+        let Some((memory, value)) = one_message(env.raw(), part.len()) else { return integer(env, -libc::ENOMEM) };
+        // SAFETY: the part has so many bytes, and so has V8's memory, which JavaScript does not see yet.
+        unsafe { memory.as_ptr().cast::<u8>().copy_from_nonoverlapping(part.as_ptr(), part.len()) };
+        // SAFETY: a value of this env and of the current scope.
+        Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
     }
 }
 
