@@ -96,6 +96,24 @@ describe('kill -9 and SIGSTOP', () => {
     expect(JSON.parse(await reader.line())).toEqual({ received: 2000, gaps: 0, missed: 0 })
   })
 
+  test('a stopped one holds large messages back before they fill the memory', async () => {
+    const topic = make()
+    const [reader] = await subscribers(1, topic)
+    reader.child.kill('SIGSTOP')
+    await sleep(50)
+    const large = 'x'.repeat(2 * 1024 * 1024)
+    let sent = 0
+    while (sent < 40 && topic.tryPublish([1, sent, large])) sent++
+    // Of 16 MiB, each with a few bytes more than 2 MiB.
+    expect(sent).toBe(7)
+    expect(topic.publishSync([1, sent, large], { timeout: 50 })).toBe(false)
+    const waiting = [0, 1, 2].map(more => topic.publish([1, sent + more, large]))
+    reader.child.kill('SIGCONT')
+    await Promise.all(waiting)
+    await topic.publish('end')
+    expect(JSON.parse(await reader.line())).toEqual({ received: 10, gaps: 0, missed: 0 })
+  })
+
   test('publishers and subscribers come and are killed; the others miss nothing', async () => {
     const topic = make({ capacity: 16384 })
     const subscription = topic.subscribe()

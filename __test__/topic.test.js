@@ -1,5 +1,7 @@
 'use strict'
 
+const { randomBytes } = require('node:crypto')
+const fs = require('node:fs')
 const { Topic } = require('..')
 
 const open = []
@@ -14,6 +16,15 @@ const subscribe = (topic, options) => {
   return subscription
 }
 afterEach(() => open.splice(0).forEach(one => one.close()))
+
+/** Others' files come and go. */
+function isFile (path, content) {
+  try {
+    return fs.readFileSync(path).equals(content)
+  } catch {
+    return false
+  }
+}
 
 const unique = what => `${what} ${process.pid} ${Math.random()}`
 
@@ -70,6 +81,19 @@ describe('publishing and receiving', () => {
       expect([got[0], got[1].equals(large), got[2].length, got[3]]).toEqual(['small', true, 100_000, 'last'])
       got[1][0] = 1 // Memory of its own.
     }
+  })
+
+  const onLinux = process.platform === 'linux' ? test : test.skip
+  onLinux('a large message is its receiver\'s own: writing to its file later changes nothing', () => {
+    const topic = make({ capacity: 4096 })
+    const subscription = subscribe(topic)
+    const large = randomBytes(1_000_003)
+    topic.publishSync(large)
+    const got = subscription.receiveSync({ timeout: 5000 })
+    const names = fs.readdirSync('/dev/shm').filter(name => name.startsWith('interproc-q.') && name.includes('part-'))
+    const file = names.map(name => `/dev/shm/${name}`).find(path => isFile(path, large))
+    fs.writeFileSync(file, Buffer.alloc(large.length), { flag: 'r+' })
+    expect(got.equals(large)).toBe(true)
   })
 
   test('what is received does not change when the topic goes on', async () => {
@@ -179,6 +203,21 @@ describe('reliable and lossy', () => {
 })
 
 describe('waiting', () => {
+  test('publishSync looks for room without sleeping as long as it is told to', () => {
+    const topic = make({ capacity: 512 })
+    subscribe(topic)
+    while (topic.tryPublish('x'));
+    const cpu = options => {
+      const before = process.cpuUsage()
+      expect(topic.publishSync('y', options)).toBe(false)
+      const { user, system } = process.cpuUsage(before)
+      return user + system
+    }
+    const least = Math.min(...[1, 2, 3].map(() => cpu({ timeout: 200 })))
+    expect(Math.max(...[1, 2, 3].map(() => cpu({ timeout: 200, spin: 200_000 })))).toBeGreaterThan(least + 20_000)
+    expect(() => topic.publishSync('y', { spin: -1 })).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }))
+  })
+
   test('receive waits for a message, in the order of the calls', async () => {
     const topic = make()
     const subscription = subscribe(topic)
@@ -250,7 +289,7 @@ describe('options', () => {
     code(() => new Topic('x', { codec: 'xml' }), 'ERR_INVALID_ARG_VALUE')
     code(() => new Topic(unique('none'), { create: false }), 'ENOENT')
     code(() => new Topic({ create: false }), 'ERR_INVALID_ARG_VALUE')
-    for (const option of ['ack', 'path', 'persistent']) code(() => new Topic('x', { [option]: true }), 'ERR_INVALID_ARG_VALUE')
+    for (const option of ['ack', 'path', 'persistent', 'spin']) code(() => new Topic('x', { [option]: true }), 'ERR_INVALID_ARG_VALUE')
     const topic = make()
     code(() => topic.subscribe(5), 'ERR_INVALID_ARG_TYPE')
     code(() => topic.subscribe({ lossy: 1 }), 'ERR_INVALID_ARG_TYPE')
@@ -268,6 +307,16 @@ describe('options', () => {
     open.push(queue)
     expect(() => new Topic(name)).toThrow(expect.objectContaining({ code: 'ERR_SHARED_KIND' }))
     expect(() => new Topic(queue.ticket)).toThrow(expect.objectContaining({ code: 'ERR_SHARED_KIND' }))
+  })
+
+  test('`using` closes both', () => {
+    const topic = make()
+    const subscription = subscribe(topic)
+    const dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose')
+    subscription[dispose]()
+    expect([subscription.closed, topic.closed, topic.stats().subscribers]).toEqual([true, false, 0])
+    topic[dispose]()
+    expect(topic.closed).toBe(true)
   })
 
   test('512 handles, not one more, and they can be given back', () => {

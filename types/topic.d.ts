@@ -53,8 +53,8 @@ export class Topic<T = any> extends EventEmitter {
   tryPublish (value: T): boolean
   /** All, in order and in batches. */
   publishMany (values: Iterable<T>, options?: WaitOptions): Promise<void>
-  /** Blocks the thread while there is no room. `false`: there was none until the timeout. */
-  publishSync (value: T, options?: TimeoutOptions): boolean
+  /** Blocks the thread while there is no room, for `spin` microseconds of that without sleeping (default 0). `false`: there was none until the timeout. */
+  publishSync (value: T, options?: TimeoutOptions & { spin?: number }): boolean
 
   /** Gets all that is published from now on, by this object, too. */
   subscribe (options?: SubscribeOptions): Subscription<T>
@@ -62,6 +62,7 @@ export class Topic<T = any> extends EventEmitter {
   stats (): TopicStats
   /** What waits is rejected with ERR_QUEUE_CLOSED. Subscriptions go on. */
   close (): void
+  [Symbol.dispose] (): void
   [Symbol.asyncDispose] (): Promise<void>
   ref (): this
   unref (): this
@@ -93,6 +94,7 @@ declare class Subscription<T = any> extends EventEmitter implements AsyncIterabl
 
   /** Publishers do not wait for it any more. What waits is rejected with ERR_QUEUE_CLOSED, loops end. */
   close (): void
+  [Symbol.dispose] (): void
   [Symbol.asyncDispose] (): Promise<void>
   ref (): this
   unref (): this

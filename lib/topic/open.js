@@ -17,7 +17,8 @@ const MOST = 64 * 1024 ** 3
 const NOT_HERE = {
   ack: 'is for queues: a subscriber that dies needs nothing any more',
   path: 'is for queues: a topic keeps nothing for later',
-  persistent: 'is for queues: a topic keeps nothing for later'
+  persistent: 'is for queues: a topic keeps nothing for later',
+  spin: 'is for queues, or for publishSync() and receiveSync(): of many subscribers each that looked would take the time of another'
 }
 
 /**

@@ -57,7 +57,7 @@ class Topic extends Endpoint {
   /**
    * Publishes, and blocks the thread while there is no room. `false`: there was none until the timeout.
    * @param {any} value
-   * @param {{ timeout?: number }} [options]
+   * @param {{ timeout?: number, spin?: number }} [options]
    */
   publishSync (value, options) { return this.#sender.sendSync(value, options) }
 

@@ -17,7 +17,7 @@ mod sweep;
 
 pub(crate) use cache::Cache;
 pub use loan::Loan;
-pub(crate) use pool::{Index, Pool};
+pub(crate) use pool::{Index, Pool, is_full, most_queued};
 pub use received::Part;
 pub(crate) use sweep::{named_by, sweep};
 

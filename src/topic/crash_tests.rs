@@ -27,6 +27,7 @@ const LARGE: usize = 100_000;
 #[test]
 fn every_crash_point_is_listed() {
     let source = [
+        include_str!("large.rs"),
         include_str!("log.rs"),
         include_str!("subscription.rs"),
         include_str!("publisher.rs"),
@@ -174,7 +175,7 @@ fn child() {
     let rounds = if steps.is_some() { 0..14 } else { 0..150 };
     for number in rounds {
         let message = format!("c{number} {}", "x".repeat(number));
-        assert_eq!(topic.publish_blocking(0, message.as_bytes(), soon()).unwrap(), Sent::Yes);
+        assert_eq!(topic.publish_blocking(0, message.as_bytes(), soon(), Duration::ZERO).unwrap(), Sent::Yes);
         sent(&[&message]);
         if number % 4 == 0 {
             for subscription in [&mut reliable, &mut lossy] {
@@ -196,7 +197,7 @@ fn child() {
             sent(&["b0", "b1", "b2"]);
         }
         if number % 50 == 11 {
-            assert_eq!(topic.publish_blocking(0, &[b'l'; LARGE], soon()).unwrap(), Sent::Yes);
+            assert_eq!(topic.publish_blocking(0, &[b'l'; LARGE], soon(), Duration::ZERO).unwrap(), Sent::Yes);
             sent(&["large"]);
         }
     }

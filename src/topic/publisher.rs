@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::large::Unread;
 use super::log::{Freed, Log};
 use super::subscription::{LOSSY, RELIABLE, Subscription, Wish};
 use crate::queue::layout::{Form, Shared};
-use crate::queue::member::{Member, Sleeper, block};
+use crate::queue::member::{Member, Sleeper};
 use crate::queue::part::{self, NAME_LEN, PART};
 use crate::queue::record::{HEAD, Head, MESSAGE_HEAD, SLOT, message_size, parse_message_head};
 use crate::queue::ring::Record;
-use crate::queue::state::{SEATS, distance};
-use crate::queue::{Bell, Corrupt, Flags, JoinError, New, SLICE, SendError, Sent, crash_point};
+use crate::queue::state::{SEATS, distance, is_behind};
+use crate::queue::{Bell, Corrupt, Flags, JoinError, New, SLICE, Sent};
 use crate::shm::{Kind, Place, Segment};
 
 /// At most so often a publisher that waits for room asks whether those it waits for are alive.
@@ -26,6 +27,7 @@ const CHUNKS: u64 = 8;
 pub struct Topic {
     pub(super) member: Member,
     looked: Option<Instant>,
+    pub(super) unread: Unread,
 }
 
 /// What a topic holds and did, for listings.
@@ -68,7 +70,7 @@ impl Topic {
         if member.shared.form != Form::Topic {
             return Err(Corrupt.into());
         }
-        Ok(Self { member, looked: None })
+        Ok(Self { member, looked: None, unread: Unread::default() })
     }
 
     /// A subscription: it gets all that is published from now on.
@@ -124,57 +126,6 @@ impl Topic {
             self.member.wake_receivers(SEATS);
         }
         Ok((taken, sent))
-    }
-
-    /// Publishes one message of any size: what does not fit the ring is written beside it, once for all subscribers.
-    ///
-    /// # Errors
-    /// [`SendError`]: `/dev/shm` is full, for instance.
-    pub fn publish_any(&mut self, tag: u8, body: &[u8]) -> Result<Sent, SendError> {
-        if body.len() <= self.max_message() {
-            return Ok(self.publish(tag, body)?);
-        }
-        let name = self.write_part(body)?;
-        let sent = self.publish(tag | PART, &name.encode());
-        if sent != Ok(Sent::Yes) {
-            name.remove(self.member.aux());
-        }
-        Ok(sent?)
-    }
-
-    /// Publishes one message, and waits while the ring is full, at most until `deadline`.
-    ///
-    /// # Errors
-    /// [`SendError`]
-    pub fn publish_blocking(&mut self, tag: u8, body: &[u8], deadline: Option<Instant>) -> Result<Sent, SendError> {
-        let large = body.len() > self.max_message();
-        // Written once, however often there is no room.
-        let name = if large { Some(self.write_part(body)?) } else { None };
-        let (named, tag) = (name.map(part::Name::encode), if large { tag | PART } else { tag });
-        let body = named.as_ref().map_or(body, |name| name.as_slice());
-        let sent = block(self, true, deadline, Duration::ZERO, |topic| {
-            let sent = topic.publish(tag, body)?;
-            if sent == Sent::Full {
-                topic.look_for_dead();
-            }
-            Ok(Some(sent).filter(|sent| *sent != Sent::Full))
-        });
-        if let (Some(name), Err(_) | Ok(None)) = (name, sent) {
-            name.remove(self.member.aux());
-        }
-        Ok(sent?.unwrap_or(Sent::Full))
-    }
-
-    /// What nobody needs any more goes first; when memory is out, so does what only lossy subscribers would still read.
-    fn write_part(&mut self, body: &[u8]) -> Result<part::Name, SendError> {
-        self.free_up(u64::MAX, true)?;
-        let mut created = part::create(self.member.aux(), self.member.seat, body);
-        if created.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ENOSPC)) {
-            self.free_up(u64::MAX, false)?;
-            created = part::create(self.member.aux(), self.member.seat, body);
-        }
-        crash_point!("part written");
-        Ok(created?)
     }
 
     /// Before waiting for room: those who hold it may be dead. Asks the system now and then only.
@@ -246,12 +197,12 @@ impl Topic {
     }
 
     /// Makes room for a record or two. `false`: those who have not read yet hold all of it.
-    fn reclaim(&self) -> Result<bool, Corrupt> {
+    pub(super) fn reclaim(&self) -> Result<bool, Corrupt> {
         self.free_up(u64::from(self.member.shared.ring.shape.slots()) / CHUNKS, false)
     }
 
     /// `spare`: nothing that anybody would still read, lossy or not.
-    fn free_up(&self, most: u64, spare: bool) -> Result<bool, Corrupt> {
+    pub(super) fn free_up(&self, most: u64, spare: bool) -> Result<bool, Corrupt> {
         let shared = &self.member.shared;
         let mut parts = Vec::new();
         let freed = log(shared).reclaim(
@@ -323,9 +274,9 @@ fn read_by_all(shared: &Shared<'_>, start: u64) -> u64 {
 
 fn read_by_lossy(shared: &Shared<'_>, start: u64) -> u64 {
     let lossy = shared.seats.iter().filter(|seat| seat.subscribed.load(Ordering::Acquire) == LOSSY);
-    // One that was overtaken has nothing to lose.
-    let cursors = lossy.map(|seat| distance(start, seat.cursor.load(Ordering::Acquire)));
-    cursors.min().unwrap_or(u64::MAX)
+    let cursors = lossy.map(|seat| seat.cursor.load(Ordering::Acquire));
+    // One that was overtaken goes on at `start`.
+    cursors.map(|at| if is_behind(at, start) { 0 } else { distance(start, at) }).min().unwrap_or(u64::MAX)
 }
 
 const _: () = assert!(SLICE.as_millis() > LOOK.as_millis());

@@ -106,11 +106,13 @@ impl Subscription {
             if self.fill(&mut lease).is_err() {
                 // What was found before is good, and comes first.
                 self.damaged = true;
+                self.step_over();
             }
             if lease.count > 0 {
                 return Ok(lease.count);
             }
             if std::mem::take(&mut self.damaged) {
+                self.end_lease(true);
                 return Err(Corrupt);
             }
             if !self.lost && !self.is_overtaken() {
@@ -118,6 +120,17 @@ impl Subscription {
                 self.end_lease(true);
                 return Ok(0);
             }
+        }
+    }
+
+    /// Where the record behind a damaged one begins, nobody can say: all that is there now is given up. It is not counted
+    /// here, so a lossy subscription that is overtaken later counts it as missed.
+    fn step_over(&mut self) {
+        let ring = self.topic.member.shared.ring;
+        self.passed.retain(|(position, _)| ring.at(*position).is_ok());
+        let tail = ring.tail();
+        if ring.at(self.next).is_err() && is_behind(self.next, tail) {
+            self.next = tail;
         }
     }
 
@@ -197,8 +210,18 @@ impl Subscription {
         let shared = self.topic.member.shared;
         let passed = &self.passed;
         let left_out = |position| passed.iter().any(|(other, _)| *other == position);
-        let place = log(&shared)
-            .recount(self.next, left_out, |record| head_of(&shared, record).map_or(0, |head| head.count))?;
+        let found =
+            log(&shared).recount(self.next, left_out, |record| head_of(&shared, record).map_or(0, |head| head.count));
+        let Ok(place) = found else {
+            // What was overwritten is behind us then, and is counted when we are overtaken the next time.
+            let oldest = shared.ring.free();
+            self.passed.clear();
+            if is_behind(self.next, oldest) {
+                self.next = oldest;
+            }
+            self.move_cursor();
+            return Err(Corrupt);
+        };
         let missed = place.count.wrapping_sub(self.seen);
         (self.next, self.seen) = (place.position, place.count);
         let oldest = shared.ring.free();

@@ -180,6 +180,84 @@ fn a_large_message_is_written_once_and_removed_when_all_have_it() {
     assert_eq!(lossy.missed(), 0);
 }
 
+/// A subscriber that reads nothing holds the publisher long before memory is out.
+#[test]
+fn unread_large_messages_are_bounded() {
+    const LARGE: usize = 2 << 20;
+    let mut topic = topic(1 << 16);
+    let mut stopped = topic.subscribe(Wish::default()).unwrap();
+    let body = |number: u8| vec![number; LARGE];
+    for number in 0..8 {
+        assert_eq!(topic.publish_any(0, &body(number)).unwrap(), Sent::Yes);
+    }
+    assert_eq!(topic.publish_any(0, &body(8)).unwrap(), Sent::Full, "16 MiB");
+    let soon = Some(Instant::now() + Duration::from_millis(20));
+    assert_eq!(topic.publish_blocking(0, &body(8), soon, Duration::from_millis(1)).unwrap(), Sent::Full);
+    assert_eq!(parts(&topic), 8, "nothing was written in vain");
+    assert_eq!(topic.publish(0, b"small ones go on").unwrap(), Sent::Yes);
+    assert_eq!(stopped.lease(10, 1 << 20).unwrap(), 1);
+    assert_eq!(copied(&mut stopped), [body(0)]);
+    assert_eq!(topic.publish_any(0, &body(8)).unwrap(), Sent::Yes);
+    assert_eq!((topic.publish_any(0, &body(9)).unwrap(), parts(&topic)), (Sent::Full, 8));
+    // One that is more than all of that may have another before it.
+    assert_eq!(topic.publish_any(0, &vec![1; 20 << 20]).unwrap(), Sent::Yes, "twice its length");
+    drop(stopped);
+    assert_eq!(topic.publish_any(0, &body(9)).unwrap(), Sent::Yes);
+    assert_eq!(parts(&topic), 1);
+}
+
+#[test]
+fn a_full_ring_is_seen_before_a_large_message_is_written() {
+    let mut topic = topic(512);
+    let mut subscription = topic.subscribe(Wish::default()).unwrap();
+    while topic.publish(0, b"x").unwrap() == Sent::Yes {}
+    assert!(!topic.make_room(5000).unwrap());
+    assert_eq!((topic.publish_any(0, &[1; 5000]).unwrap(), parts(&topic)), (Sent::Full, 0));
+    assert_eq!(receive_all(&mut subscription).len(), 8);
+    assert_eq!(topic.publish_any(0, &[1; 5000]).unwrap(), Sent::Yes);
+}
+
+/// Where only lossy subscribers are behind, the oldest make room, and no more of them than is needed.
+#[test]
+fn unread_large_messages_of_lossy_subscribers_make_room() {
+    const LARGE: usize = 2 << 20;
+    let mut topic = topic(1 << 16);
+    let mut lossy = topic.subscribe(LOSSY).unwrap();
+    for number in 0..20 {
+        assert_eq!(topic.publish_any(0, &vec![number; LARGE]).unwrap(), Sent::Yes);
+        assert_eq!(parts(&topic), usize::from(number + 1).min(8));
+    }
+    for number in 12..20 {
+        assert_eq!(lossy.lease(10, 1 << 20).unwrap(), 1);
+        assert_eq!(copied(&mut lossy), [vec![number; LARGE]]);
+    }
+    assert_eq!((lossy.lease(10, 1 << 20).unwrap(), lossy.missed()), (0, 12));
+}
+
+/// What is damaged is told once; what is published behind it is received.
+#[test]
+fn a_subscription_goes_on_behind_damage() {
+    for lossy in [false, true] {
+        let mut topic = topic(4096);
+        let mut subscription = topic.subscribe(Wish { lossy, others_only: false }).unwrap();
+        topic.publish(0, b"before").unwrap();
+        topic.publish(0, b"damaged").unwrap();
+        let damaged = topic.member.published;
+        topic.publish(0, b"given up").unwrap();
+        let ring = topic.member.shared.ring;
+        let state = &ring.states[ring.shape.index(damaged)];
+        // Of this lap, with a status that is none.
+        state.store(state.load(Ordering::Relaxed) | 7, Ordering::Relaxed);
+        assert!(ring.at(damaged).is_err());
+        assert_eq!(subscription.lease(10, 4096).unwrap(), 1);
+        assert_eq!(copied(&mut subscription), [b"before"]);
+        assert!(subscription.lease(10, 4096).is_err());
+        assert_eq!(subscription.lease(10, 4096).unwrap(), 0);
+        topic.publish(0, b"behind").unwrap();
+        assert_eq!(receive_all(&mut subscription), ["behind"]);
+    }
+}
+
 fn parts(topic: &Topic) -> usize {
     let path = topic.member.aux().path("part-");
     let prefix = path.file_name().unwrap().as_encoded_bytes().to_vec();
@@ -222,7 +300,7 @@ fn many_publishers_and_subscribers_at_once() {
                 for number in 0..EACH {
                     let mut body = (publisher * EACH + number).to_le_bytes().to_vec();
                     body.resize(8 + usize::try_from(number % 150).unwrap(), 7);
-                    assert_eq!(topic.publish_blocking(0, &body, soon()).unwrap(), Sent::Yes);
+                    assert_eq!(topic.publish_blocking(0, &body, soon(), Duration::ZERO).unwrap(), Sent::Yes);
                 }
             })
         })
@@ -243,7 +321,10 @@ fn subscribing_while_others_publish_leaves_no_gap() {
     let publishing = thread::spawn(move || {
         let mut number = 0u64;
         while !stopped.load(Ordering::Relaxed) {
-            assert_eq!(publisher.publish_blocking(0, &number.to_le_bytes(), soon()).unwrap(), Sent::Yes);
+            assert_eq!(
+                publisher.publish_blocking(0, &number.to_le_bytes(), soon(), Duration::ZERO).unwrap(),
+                Sent::Yes
+            );
             number += 1;
         }
     });

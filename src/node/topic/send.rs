@@ -1,6 +1,7 @@
 //! Out of the outbox, into the topic.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use napi::{Env, bindgen_prelude::*};
 use napi_derive::napi;
@@ -42,10 +43,12 @@ impl TopicHandle {
         self.inner.with(|line| sent(line.topic().publish_any(tag, body)))
     }
 
-    /// The same, waiting for room at most `timeout` milliseconds (negative: for ever). Blocks the thread.
+    /// The same, waiting for room at most `timeout` milliseconds (negative: for ever), for `spin` microseconds of them without
+    /// sleeping. Blocks the thread.
     #[napi(catch_unwind)]
-    pub fn send_sync(&self, tag: u8, body: &[u8], timeout: f64) -> i32 {
-        self.inner.with(|line| sent(line.topic().publish_blocking(tag, body, deadline(timeout))))
+    pub fn send_sync(&self, tag: u8, body: &[u8], timeout: f64, spin: u32) -> i32 {
+        let spin = Duration::from_micros(spin.into());
+        self.inner.with(|line| sent(line.topic().publish_blocking(tag, body, deadline(timeout), spin)))
     }
 
     /// Bytes that a message in the outbox may have.

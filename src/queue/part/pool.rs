@@ -149,13 +149,12 @@ impl Pool {
         self.collect()?;
         let queued = self.parts.iter().filter(|own| matches!(own.place, Place::Queued(_)));
         let bytes = queued.map(|own| own.name.length).sum::<u64>();
-        let most = self.most().max(length.saturating_mul(AHEAD));
-        Ok(bytes.saturating_add(length) <= most)
+        Ok(bytes.saturating_add(length) <= most_queued(&self.shared, length))
     }
 
     /// Bytes of large messages that a sender may have in the queue.
     pub(crate) fn most(&self) -> u64 {
-        self.shared.capacity().max(QUEUED)
+        most_queued(&self.shared, 0)
     }
 
     /// Looks which messages left the queue.
@@ -285,6 +284,11 @@ impl Own {
     }
 }
 
+/// Bytes of large messages that one sender may have in a queue or topic, if one of them has `length`.
+pub(crate) fn most_queued(shared: &Shared<'_>, length: u64) -> u64 {
+    shared.capacity().max(QUEUED).max(length.saturating_mul(AHEAD))
+}
+
 /// Room for the message and for somewhat larger ones: at most a thirty-second more.
 fn capacity_for(length: u64) -> u64 {
     const SMALLEST: u64 = 64 << 10;
@@ -313,6 +317,7 @@ fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
     Ok(())
 }
 
-fn is_full(error: &io::Error) -> bool {
+/// Memory, or what may be had of it, is used up.
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::ENOMEM | libc::EFBIG))
 }
