@@ -3,6 +3,7 @@
 const { spawnSync } = require('node:child_process')
 const path = require('node:path')
 const { SharedBuffer } = require('../lib/shared')
+const { Topic } = require('../lib/topic')
 const { randomName, segmentsNamed } = require('./fixtures/shared-support')
 
 afterAll(() => expect(segmentsNamed()).toEqual([]))
@@ -23,6 +24,16 @@ test('interproc ls shows segments and their processes', () => {
   expect(found).toMatchObject({ kind: 'buffer', size: 2048, health: 'in use', users: [{ pid: process.pid, alive: true }] })
   buffer.close()
   expect(interproc('ls', '--nothing')).toMatchObject({ status: 1, stderr: expect.stringContaining('--nothing') })
+})
+
+test('interproc ls shows topics', () => {
+  const name = `${randomName()}`
+  const topic = new Topic(name)
+  const found = JSON.parse(interproc('ls', '--json').stdout).find(info => info.name === name)
+  expect(found).toMatchObject({ kind: 'topic', health: 'in use', users: [{ pid: process.pid, alive: true }] })
+  expect(interproc('ls').stdout.split('\n').find(each => each.includes(name))).toMatch(/^topic /)
+  topic.close()
+  expect(JSON.parse(interproc('ls', '--json').stdout).find(info => info.name === name)).toBeUndefined()
 })
 
 test('a name cannot write to the terminal', () => {
