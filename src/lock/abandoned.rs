@@ -1,7 +1,8 @@
-//! What threads and processes leave that ended without giving back.
+//! What threads and processes leave in the table: after their end, or because a stopped process keeps their part of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
 
 use super::outcome::{Answer, Id, Patience};
 use super::record::{Key, SHARDS, State, owner_word};
@@ -9,47 +10,94 @@ use super::shard::Locked;
 use super::table::{BRIEF, Table, words};
 use crate::shm::{Participant, Region};
 
-/// Requests of ended threads that could not be taken out yet: a stopped process keeps their part of the table.
+/// Requests that have ended, but could not be taken out yet: a stopped process keeps their part of the table.
 #[derive(Debug, Default)]
 pub(super) struct Abandoned {
-    ids: Mutex<Vec<Id>>,
+    left: Mutex<Left>,
     any: AtomicBool,
 }
 
+#[derive(Debug, Default)]
+struct Left {
+    ids: Vec<(Id, End)>,
+    /// A thread tries again.
+    tried: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    InOrder,
+    /// The next one is told.
+    ByDeath,
+}
+
 impl Table {
-    /// Ends a request of a thread that ends: what it held counts as left by a death. Where a stopped process keeps the table, it is
-    /// done as soon as this process gets to the same part of it.
-    pub fn abandon(&self, id: Id) {
-        if self.with(id.shard as usize, Patience::Loop(BRIEF), |locked| self.bury(id, locked)).is_none() {
-            self.abandoned.ids.lock().unwrap_or_else(PoisonError::into_inner).push(id);
-            self.abandoned.any.store(true, Ordering::Relaxed);
+    /// Ends a request of a thread that ends: what it held counts as left by a death. Where a stopped process keeps that part of
+    /// the table, it is done within 20 ms of its going on.
+    pub fn abandon(self: &Arc<Self>, id: Id) {
+        self.leave(id, End::ByDeath);
+    }
+
+    /// Gives back what is held, or takes a request back; where a stopped process keeps that part of the table, as [`Self::abandon`].
+    pub(super) fn forget(self: &Arc<Self>, id: Id) {
+        self.leave(id, End::InOrder);
+    }
+
+    fn leave(self: &Arc<Self>, id: Id, end: End) {
+        if self.with(id.shard as usize, Patience::Loop(BRIEF), |locked| self.take_out(id, end, locked)).is_some() {
+            return;
+        }
+        let mut left = self.abandoned.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.ids.push((id, end));
+        self.abandoned.any.store(true, Ordering::Relaxed);
+        if !left.tried {
+            let table = Arc::downgrade(self);
+            // Without a thread, whoever of this process gets to that part of the table next does it.
+            let thread = std::thread::Builder::new().name("interproc-locks".into()).spawn(move || try_again(&table));
+            left.tried = thread.is_ok();
         }
     }
 
-    fn bury(&self, id: Id, locked: &Locked<'_, Self>) {
+    fn take_out(&self, id: Id, end: End, locked: &Locked<'_, Self>) {
         if self.look(id) == Answer::Gone {
             return;
         }
         let record = self.record(id);
         let (key, mode) = (Key::new(&record.key()), record.mode());
-        locked.bury(id.index);
+        match end {
+            End::InOrder => locked.remove(id.index),
+            End::ByDeath => locked.bury(id.index),
+        }
         if let (Some(key), Some(mode)) = (key, mode) {
             locked.settle(&key, mode);
         }
+    }
+
+    /// `true`: nothing is left.
+    fn take_out_all(&self) -> bool {
+        let left = || self.abandoned.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let shards: Vec<u32> = left().ids.iter().map(|(id, _)| id.shard).collect();
+        for shard in shards {
+            // With the mutex comes what is left there.
+            let _ = self.with(shard as usize, Some(Instant::now()), |_| ());
+        }
+        let mut left = left();
+        left.tried = !left.ids.is_empty();
+        !left.tried
     }
 }
 
 impl Abandoned {
     /// Takes out what lies in the part of the table that is locked now.
-    pub(super) fn bury(&self, table: &Table, shard: usize, locked: &Locked<'_, Table>) {
+    pub(super) fn take_out(&self, table: &Table, shard: usize, locked: &Locked<'_, Table>) {
         if !self.any.load(Ordering::Relaxed) {
             return;
         }
-        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        for id in ids.extract_if(.., |id| id.shard as usize == shard) {
-            table.bury(id, locked);
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, end) in left.ids.extract_if(.., |(id, _)| id.shard as usize == shard) {
+            table.take_out(id, end, locked);
         }
-        self.any.store(!ids.is_empty(), Ordering::Relaxed);
+        self.any.store(!left.ids.is_empty(), Ordering::Relaxed);
     }
 }
 
@@ -60,4 +108,14 @@ pub(super) fn remembers(region: Region<'_>, own: Participant) -> bool {
     used.flat_map(|words| &words.records).any(|record| {
         (record.state().is_held() || record.state() == State::Died) && record.owner.load(Ordering::Relaxed) != me
     })
+}
+
+/// Until nothing is left, or nobody has the table any more: the process has left it then, and others see that.
+fn try_again(table: &Weak<Table>) {
+    loop {
+        std::thread::sleep(BRIEF);
+        if table.upgrade().is_none_or(|table| table.take_out_all()) {
+            return;
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! A process is killed before each of its stores to the table, one after another; the others go on.
 
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ struct Scene {
     /// The victim, before its steps are counted.
     prepare: fn(&Table) -> Vec<Id>,
     /// The victim, until it is killed.
-    run: fn(&Table, &[Id]),
+    run: fn(&Arc<Table>, &[Id]),
     /// The survivor, after.
     after: fn(&Table, &[Id]),
 }
@@ -89,7 +90,7 @@ const SCENES: &[Scene] = &[
         prepare: |table| {
             vec![request(table, Mode::Exclusive), request(table, Mode::Shared), request(table, Mode::Shared)]
         },
-        run: end_all,
+        run: |table, ids| end_all(table, ids),
         after: |_, _| {},
     },
     Scene {
@@ -135,7 +136,7 @@ fn lock_crash_role() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let [name, scene, steps] = role.split('\n').collect::<Vec<_>>()[..] else { panic!("a bad role: {role}") };
     let scene = &SCENES[scene.parse::<usize>().unwrap()];
-    let table = Table::open(Name::new(name).unwrap()).unwrap();
+    let table = Arc::new(Table::open(Name::new(name).unwrap()).unwrap());
     let own = (scene.prepare)(&table);
     LEFT.store(steps.parse().unwrap(), Ordering::Relaxed);
     (scene.run)(&table, &own);
@@ -161,7 +162,7 @@ fn killed_before_every_store() {
     let mut deaths = 0;
     for (number, scene) in SCENES.iter().enumerate() {
         let name = random_name();
-        let table = Table::open(Name::new(&name).unwrap()).unwrap();
+        let table = Arc::new(Table::open(Name::new(&name).unwrap()).unwrap());
         for steps in 0.. {
             let own = (scene.before)(&table);
             let finished = victim(&name, number, steps);
@@ -189,7 +190,7 @@ fn killed_before_every_store() {
 fn killed_before_every_store_of_a_repair() {
     let _watchdog = watchdog(Duration::from_secs(300));
     let name = random_name();
-    let table = Table::open(Name::new(&name).unwrap()).unwrap();
+    let table = Arc::new(Table::open(Name::new(&name).unwrap()).unwrap());
     for steps in 0.. {
         let own = request(&table, Mode::Exclusive);
         assert!(!victim(&name, 1, 15), "killed amid entering");

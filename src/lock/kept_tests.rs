@@ -1,7 +1,9 @@
 //! A part of the table is kept by a process that was stopped amid a change: what others can do meanwhile.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::named::get_in;
 use super::outcome::Patience;
 use super::record::{Key, Mode};
 use super::table::{BRIEF, Table};
@@ -16,8 +18,8 @@ fn while_kept(table: &Table, name: &[u8], task: impl FnOnce()) {
     table.with(Key::new(name).unwrap().shard(), Patience::Endless, |_| task()).unwrap();
 }
 
-fn table() -> Table {
-    Table::open(Name::new(&random_name()).unwrap()).unwrap()
+fn table() -> Arc<Table> {
+    Arc::new(Table::open(Name::new(&random_name()).unwrap()).unwrap())
 }
 
 fn request(table: &Table, name: &[u8], mode: Mode) -> Id {
@@ -80,8 +82,38 @@ fn what_an_ended_thread_held_goes_to_the_next_afterwards() {
     let table = table();
     let held = request(&table, b"a", Mode::Exclusive);
     let waits = request(&table, b"a", Mode::Exclusive);
-    while_kept(&table, b"a", || table.abandon(held));
-    assert_eq!(table.look(waits), Answer::Waiting);
-    table.check(waits, LOOP);
+    while_kept(&table, b"a", || {
+        table.abandon(held);
+        assert_eq!(table.look(waits), Answer::Waiting);
+    });
+    // Nobody else of this process asks for that part of the table.
+    while table.look(waits) == Answer::Waiting {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     assert_eq!(table.look(waits), Answer::Held { after_death: true });
+}
+
+#[test]
+fn a_blocked_thread_comes_back_in_time_and_what_it_had_is_given_back_afterwards() {
+    let _end = watchdog(Duration::from_secs(60));
+    let table = table();
+    let exclusive = ask(Mode::Exclusive);
+    let hold = get_in(Arc::clone(&table), "a", &exclusive, None).unwrap().unwrap();
+    let other = Arc::clone(&table);
+    let late = std::thread::spawn(move || {
+        let until = Some(Instant::now() + Duration::from_millis(200));
+        get_in(other, "a", &ask(Mode::Exclusive), until).unwrap().is_none()
+    });
+    while table.list().len() < 2 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    while_kept(&table, b"a", || {
+        assert!(late.join().unwrap(), "it has not got it");
+        drop(hold);
+    });
+    while !table.list().is_empty() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let again = get_in(Arc::clone(&table), "a", &exclusive, None).unwrap().unwrap();
+    assert!(!again.after_death, "nobody died");
 }

@@ -6,7 +6,8 @@
 //! contradict its queue, and a dead process leaves nothing but records with a name that the kernel says is gone.
 //!
 //! The table has shards, each with a [`mutex`] of its own. Waiting is by futex for blocked threads, and by a [`Bell`] for JS threads:
-//! a descriptor of their poll. No thread is started. Byte layout: `docs/lock-layout.md`.
+//! a descriptor of their poll. No thread is started, unless a stopped process keeps what
+//! another is about to leave ([`abandoned`]). Byte layout: `docs/lock-layout.md`.
 
 mod mutex;
 

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::outcome::{Answer, Id, Outcome};
+use super::outcome::{Answer, Id, Outcome, Patience};
 use super::record::{MAX_KEY_LEN, Mode};
 use super::shard::Ask;
-use super::table::Table;
+use super::table::{BRIEF, Table};
 use crate::shm::OpenError;
 
 /// As in `agent`.
@@ -93,10 +93,10 @@ pub struct Permit(Hold);
 
 /// Something that this process has.
 #[derive(Debug)]
-struct Hold {
+pub(super) struct Hold {
     table: Arc<Table>,
     id: Id,
-    after_death: bool,
+    pub(super) after_death: bool,
 }
 
 impl Lock {
@@ -197,8 +197,7 @@ impl Permit {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        // Stolen, or already gone with a damaged table: there is nothing to give back.
-        let _ = self.table.end(self.id, None);
+        self.table.forget(self.id);
     }
 }
 
@@ -212,13 +211,21 @@ fn get(name: &str, ask: &Ask, until: Option<Instant>) -> Result<Option<Hold>, Lo
     if name.len() > MAX_KEY_LEN {
         return Err(LockError::NameTooLong);
     }
-    let table = Table::shared()?;
+    get_in(Table::shared()?, name, ask, until)
+}
+
+pub(super) fn get_in(
+    table: Arc<Table>,
+    name: &str,
+    ask: &Ask,
+    until: Option<Instant>,
+) -> Result<Option<Hold>, LockError> {
     let (id, after_death) = match table.request(name.as_bytes(), ask, until) {
         Outcome::Held { id, after_death } => (id, after_death),
         Outcome::Waiting { id, .. } => match table.block(id, until) {
             Answer::Held { after_death } => (id, after_death),
-            // Granted in the last moment counts.
-            _ => match table.cancel(id, None) {
+            _ => match give_up(&table, id, until) {
+                // Granted in the last moment counts.
                 Some(Answer::Held { after_death }) => (id, after_death),
                 _ => return Ok(None),
             },
@@ -228,6 +235,17 @@ fn get(name: &str, ask: &Ask, until: Option<Instant>) -> Result<Option<Hold>, Lo
         Outcome::Unavailable | Outcome::NotEqual | Outcome::Busy => return Ok(None),
     };
     Ok(Some(Hold { table, id, after_death }))
+}
+
+/// Takes back what still waits at the end of its time. `None`: a stopped process keeps that part of the table, so the request is
+/// taken out later.
+pub(super) fn give_up(table: &Arc<Table>, id: Id, until: Option<Instant>) -> Option<Answer> {
+    let patience = if until.is_some() { Patience::Loop(BRIEF) } else { Patience::Endless };
+    let answer = table.cancel(id, patience);
+    if answer.is_none() {
+        table.forget(id);
+    }
+    answer
 }
 
 /// Without a deadline nothing but a damaged table ends the waiting in vain: then it is asked again.

@@ -215,7 +215,7 @@ impl Table {
             kept.store(locked.is_none(), Ordering::Relaxed);
         }
         let locked = locked?;
-        self.abandoned.bury(self, shard, &locked);
+        self.abandoned.take_out(self, shard, &locked);
         Some(task(&locked))
     }
 

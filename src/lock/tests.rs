@@ -15,8 +15,8 @@ pub(super) fn random_name() -> String {
     format!("lock test {} {}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-fn table() -> Table {
-    Table::open(Name::new(&random_name()).unwrap()).unwrap()
+fn table() -> Arc<Table> {
+    Arc::new(Table::open(Name::new(&random_name()).unwrap()).unwrap())
 }
 
 pub(super) fn ask(mode: Mode) -> Ask {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::named::LockError;
+use super::named::{LockError, give_up};
 use super::outcome::{Answer, Outcome};
 use super::table::Table;
 use super::word::Word;
@@ -93,9 +93,9 @@ fn wait_for(word: &Word, timeout: Option<Duration>) -> Result<Waited, LockError>
     let waited = match table.block(id, until) {
         Answer::Notified => Waited::Ok,
         // Notified in the last moment counts.
-        _ if table.cancel(id, None) == Some(Answer::Notified) => Waited::Ok,
+        _ if give_up(&table, id, until) == Some(Answer::Notified) => Waited::Ok,
         _ => Waited::TimedOut,
     };
-    let _ = table.end(id, None);
+    table.forget(id);
     Ok(waited)
 }
