@@ -6,7 +6,7 @@ use std::ops::Deref;
 use serde::de::DeserializeOwned;
 
 use super::codec::{self, DecodeError};
-use super::part::{PART, Part};
+use super::part::PART;
 
 /// What a body is. The numbers are part of the layout (`docs/queue-layout.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +28,8 @@ pub enum Tag {
     Unknown(u8),
 }
 
-/// The bytes of one message: the caller's own, or mapped in place if they were too large for the ring.
-pub struct Body(Bytes);
-
-enum Bytes {
-    Owned(Vec<u8>),
-    Part(Part),
-}
+/// The bytes of one message, the caller's own.
+pub struct Body(Vec<u8>);
 
 /// A message: see [`Queue::receive_message`](super::Queue::receive_message).
 #[derive(Debug)]
@@ -87,11 +82,7 @@ impl fmt::Display for Tag {
 
 impl Body {
     pub(super) fn owned(bytes: Vec<u8>) -> Self {
-        Self(Bytes::Owned(bytes))
-    }
-
-    pub(super) fn part(part: Part) -> Self {
-        Self(Bytes::Part(part))
+        Self(bytes)
     }
 }
 
@@ -99,19 +90,13 @@ impl Deref for Body {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match &self.0 {
-            Bytes::Owned(bytes) => bytes,
-            Bytes::Part(part) => part.bytes(),
-        }
+        &self.0
     }
 }
 
 impl From<Body> for Vec<u8> {
     fn from(body: Body) -> Self {
-        match body.0 {
-            Bytes::Owned(bytes) => bytes,
-            Bytes::Part(part) => part.bytes().to_vec(),
-        }
+        body.0
     }
 }
 
@@ -134,7 +119,7 @@ impl Message {
         &self.body
     }
 
-    /// The body, without copying it once more; a large one stays mapped as long as this lives.
+    /// The body, without copying it once more.
     #[must_use]
     pub fn into_body(self) -> Body {
         self.body

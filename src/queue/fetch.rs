@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::body::{Body, Message, Tag};
 use super::codec;
 use super::error::Error;
-use super::part::{PART, Part};
+use super::part::PART;
 use super::queue::{LEASE_BYTES, Queue, SPIN, Wait};
 
 /// A message while it is in the slab, or in a file of its own.
@@ -20,7 +20,8 @@ pub(super) struct Fetched<'a> {
 
 enum Bytes<'a> {
     Slab(&'a [u8]),
-    Part(Part),
+    /// Of a file that its sender could still write to, so not in place.
+    Copied(Vec<u8>),
 }
 
 impl Queue {
@@ -78,8 +79,8 @@ impl Queue {
             let bytes = if delivery.tag & PART == 0 {
                 Bytes::Slab(&slab[delivery.offset..delivery.offset + delivery.length])
             } else {
-                match work.part(delivery.id) {
-                    Ok(part) => Bytes::Part(part),
+                match work.part(delivery.id).and_then(|part| part.to_vec()) {
+                    Ok(bytes) => Bytes::Copied(bytes),
                     Err(error) => {
                         // A body that is gone stays so, and its message with it; another refusal may pass.
                         let gone = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData);
@@ -109,9 +110,9 @@ impl Queue {
 
 impl Fetched<'_> {
     pub(super) fn decode<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let bytes = match &self.bytes {
+        let bytes: &[u8] = match &self.bytes {
             Bytes::Slab(bytes) => bytes,
-            Bytes::Part(part) => part.bytes(),
+            Bytes::Copied(bytes) => bytes,
         };
         codec::decode(self.tag, bytes).map_err(|why| Error::Decode { why, message: Some(self.into_message()) })
     }
@@ -119,7 +120,7 @@ impl Fetched<'_> {
     pub(super) fn into_message(self) -> Message {
         let body = match self.bytes {
             Bytes::Slab(bytes) => Body::owned(bytes.to_vec()),
-            Bytes::Part(part) => Body::part(part),
+            Bytes::Copied(bytes) => Body::owned(bytes),
         };
         Message { tag: self.tag, body, id: self.id, again: self.again }
     }

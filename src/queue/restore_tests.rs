@@ -76,7 +76,7 @@ fn take_all(work: &mut Work) -> Vec<u32> {
             found.push(if place.tag & PART == 0 {
                 number_of(&bytes[place.offset..place.offset + place.length])
             } else {
-                number_of(work.part(place.id).unwrap().bytes())
+                number_of(&work.part(place.id).unwrap().to_vec().unwrap())
             });
         }
         work.finish().unwrap();
@@ -291,7 +291,7 @@ fn large_messages_survive_and_orphans_go() {
     let mut place = None;
     let mut bytes = vec![0; work.leased_bytes()];
     work.copy(&mut bytes, |delivery| place = Some(*delivery)).unwrap();
-    assert_eq!(number_of(work.part(place.unwrap().id).unwrap().bytes()), 7);
+    assert_eq!(number_of(&work.part(place.unwrap().id).unwrap().to_vec().unwrap()), 7);
     work.finish().unwrap();
     drop(work);
     let (mut work, _) = Work::join(&folder.place("queue"), None).unwrap();

@@ -37,7 +37,7 @@ pub(super) fn copied(subscription: &mut Subscription) -> Vec<Vec<u8>> {
         .iter()
         .map(|place| {
             if place.tag & PART != 0 {
-                return subscription.part(place.id).unwrap().bytes().to_vec();
+                return subscription.part(place.id).unwrap().to_vec().unwrap();
             }
             bytes[place.offset..place.offset + place.length].to_vec()
         })

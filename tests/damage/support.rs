@@ -116,7 +116,7 @@ fn receive(work: &mut Work, most: u32, seen: u8, ids: &mut Vec<u64>) {
     if copied.is_ok() {
         for delivery in &found {
             if let Ok(part) = work.part(delivery.id) {
-                assert!(part.bytes().iter().all(|byte| *byte == 3));
+                assert!(part.to_vec().unwrap().iter().all(|byte| *byte == 3));
             }
         }
     }

@@ -44,7 +44,8 @@ impl Part {
         Ok(Self { memory, length })
     }
 
-    /// First byte.
+    /// First byte. Its sender does not write there before the drop; one that means harm can, so no reference may be made of it
+    /// unless it is trusted: copy what is looked at more than once.
     #[must_use]
     pub fn as_ptr(&self) -> *mut u8 {
         self.start().as_ptr()
@@ -62,11 +63,19 @@ impl Part {
         self.length == 0
     }
 
-    /// The body.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped until drop; its sender wrote it before we knew its name, and writes again when we let go of it.
-        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.length) }
+    /// A copy of the body, which nobody else can write to.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::OutOfMemory`]: the sender says how long it is.
+    pub fn to_vec(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(self.length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let to: *mut u8 = bytes.as_mut_ptr();
+        // SAFETY: so many bytes are mapped until drop, and so many were just reserved; the two are not the same. No reference is made.
+        unsafe { to.copy_from_nonoverlapping(self.as_ptr(), self.length) };
+        // SAFETY: reserved, and written just now.
+        unsafe { bytes.set_len(self.length) };
+        Ok(bytes)
     }
 
     fn start(&self) -> NonNull<u8> {

@@ -43,7 +43,7 @@ fn files_are_used_again() {
     for round in 0..20 {
         let size = SIZE + usize::from(round) * 100;
         assert_eq!(sender.send_any(0, &vec![round; size]).unwrap(), Sent::Yes);
-        assert_eq!(receive(&mut receiver).bytes(), vec![round; size]);
+        assert_eq!(receive(&mut receiver).to_vec().unwrap(), vec![round; size]);
     }
     assert_eq!(parts(&sender), 1);
 }
@@ -58,20 +58,20 @@ fn nobody_writes_to_what_is_held() {
         held.push(receive(&mut receiver));
     }
     for (round, part) in (0..).zip(&held) {
-        assert_eq!(part.bytes(), [round; SIZE]);
+        assert_eq!(part.to_vec().unwrap(), [round; SIZE]);
     }
     let count = parts(&sender);
     assert_eq!(count, 10);
     held.truncate(1);
     for round in 10..20 {
         sender.send_any(0, &[round; SIZE]).unwrap();
-        assert_eq!(receive(&mut receiver).bytes(), [round; SIZE]);
+        assert_eq!(receive(&mut receiver).to_vec().unwrap(), [round; SIZE]);
     }
     assert_eq!(parts(&sender), count);
-    assert_eq!(held[0].bytes(), [0; SIZE]);
+    assert_eq!(held[0].to_vec().unwrap(), [0; SIZE]);
     // It outlives both handles.
     drop((sender, receiver));
-    assert_eq!(held[0].bytes(), [0; SIZE]);
+    assert_eq!(held[0].to_vec().unwrap(), [0; SIZE]);
 }
 
 #[test]
@@ -86,12 +86,12 @@ fn what_comes_again_is_as_it_was_sent() {
     unsafe { part.as_ptr().write_bytes(9, SIZE) };
     assert!(first.release(id).unwrap());
     let id = lease(&mut second);
-    assert_eq!(second.part(id).unwrap().bytes(), [1; SIZE]);
+    assert_eq!(second.part(id).unwrap().to_vec().unwrap(), [1; SIZE]);
     second.finish().unwrap();
     assert!(second.ack(id).unwrap());
     // The first still reads it.
     sender.send_any(0, &[2; SIZE]).unwrap();
-    assert_eq!(part.bytes(), [9; SIZE]);
+    assert_eq!(part.to_vec().unwrap(), [9; SIZE]);
     assert_eq!(parts(&sender), 2);
 }
 
@@ -121,9 +121,9 @@ fn a_message_outlives_its_writer_and_its_file_goes_then() {
     sender.send_any(0, &[3; SIZE]).unwrap();
     drop(sender);
     assert_eq!(parts(&receiver), 2, "those that are in the queue");
-    assert_eq!(receive(&mut receiver).bytes(), [2; SIZE]);
+    assert_eq!(receive(&mut receiver).to_vec().unwrap(), [2; SIZE]);
     assert_eq!(parts(&receiver), 1);
-    assert_eq!(receive(&mut receiver).bytes(), [3; SIZE]);
+    assert_eq!(receive(&mut receiver).to_vec().unwrap(), [3; SIZE]);
     assert_eq!(parts(&receiver), 0);
 }
 
@@ -141,7 +141,7 @@ fn what_no_message_names_is_swept() {
     let mut receiver = open(&place, false);
     assert_eq!(parts(&sender), 2);
     assert!(foreign.exists() && !lost.path(sender.aux()).exists());
-    assert_eq!(receive(&mut receiver).bytes(), [1; SIZE]);
+    assert_eq!(receive(&mut receiver).to_vec().unwrap(), [1; SIZE]);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn loans_are_sent_or_go() {
         assert_eq!(loan.len(), SIZE);
         loan.bytes_mut().fill(round);
         assert!(sender.send_loan(0, loan, SIZE - 1).unwrap().is_none());
-        assert_eq!(receive(&mut receiver).bytes(), [round; SIZE - 1]);
+        assert_eq!(receive(&mut receiver).to_vec().unwrap(), [round; SIZE - 1]);
     }
     assert_eq!(parts(&sender), 1);
     let (unsent, late) = (sender.lend(SIZE).unwrap(), sender.lend(SIZE).unwrap());
@@ -183,8 +183,8 @@ fn a_loan_comes_back_where_there_is_no_room() {
     let back = sender.send_loan(0, loan, BIG).unwrap().expect("two are the most");
     drop(receive(&mut receiver));
     assert!(sender.send_loan(0, back, BIG).unwrap().is_none());
-    assert_eq!(receive(&mut receiver).bytes(), vec![1; BIG]);
-    assert_eq!(receive(&mut receiver).bytes(), vec![2; BIG]);
+    assert_eq!(receive(&mut receiver).to_vec().unwrap(), vec![1; BIG]);
+    assert_eq!(receive(&mut receiver).to_vec().unwrap(), vec![2; BIG]);
 }
 
 #[test]
@@ -224,8 +224,8 @@ fn memory_is_given_up() {
     assert!(!receiver.trim(std::time::Duration::ZERO));
     assert!(sender.trim(std::time::Duration::ZERO), "one message is in the queue");
     assert_eq!(parts(&sender), 1);
-    assert_eq!(held.bytes(), [1; SIZE]);
-    assert_eq!(receive(&mut receiver).bytes(), [2; SIZE]);
+    assert_eq!(held.to_vec().unwrap(), [1; SIZE]);
+    assert_eq!(receive(&mut receiver).to_vec().unwrap(), [2; SIZE]);
     assert!(!sender.trim(std::time::Duration::ZERO));
     assert_eq!(parts(&sender), 0);
 }

@@ -71,9 +71,9 @@ fn receive(work: &mut Work, ledger: &Ledger, bytes: &[u8], delivery: &Delivery) 
     let read = if delivery.tag & PART == 0 {
         body::read(&bytes[delivery.offset..delivery.offset + delivery.length])
     } else {
-        let part =
-            work.part(delivery.id).unwrap_or_else(|error| fail(&format!("lost: a large message's file: {error}")));
-        body::read(part.bytes())
+        let part = work.part(delivery.id).and_then(|part| part.to_vec());
+        let part = part.unwrap_or_else(|error| fail(&format!("lost: a large message's file: {error}")));
+        body::read(&part)
     };
     let Some((producer, number)) = read else { fail(&format!("corrupt: {delivery:?}")) };
     let Some(note) = ledger.note(producer, number) else { fail(&format!("corrupt: message {number} of {producer}")) };
