@@ -24,7 +24,7 @@ class SharedCounter {
     const length = Buffer.byteLength(name)
     if (length === 0 || length > MAX_NAME) throw new ERR_INVALID_ARG_VALUE('name', name, `must have 1 to ${MAX_NAME} bytes of UTF-8`)
     const { page, words } = counters()
-    const index = page.find(name)
+    const index = place(page, name)
     if (index === null) throw new ERR_INVALID_STATE('there are as many shared counters as there can be (4096)')
     this.#word = new BigInt64Array(words.buffer, index * 8, 1)
     this.#name = name
@@ -68,6 +68,19 @@ class SharedCounter {
   /** All counters there are, with their values. */
   static list () {
     return counters().page.list()
+  }
+}
+
+/**
+ * The number of the counter's word, or `null`: there is no room for another one.
+ * @param {import('../binding.js').CounterPage} page
+ * @param {string} name
+ */
+function place (page, name) {
+  try {
+    return page.find(name)
+  } catch (error) {
+    throw segmentError(error, 'open', name)
   }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use super::users::Users;
 use crate::lock::{Mutex, owner_word};
@@ -17,6 +18,23 @@ const RECORD: usize = 8 + NAME_ROOM;
 const AT_MUTEX: usize = MAX_COUNTERS * 8;
 const AT_NAMES: usize = AT_MUTEX + 4096;
 const SIZE: usize = AT_NAMES + MAX_COUNTERS * RECORD;
+
+/// How long a new name waits for another one's. Writing it takes less than a microsecond, unless that process is stopped amid it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why there is no counter of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoCounter {
+    /// The page has [`MAX_COUNTERS`] others.
+    Full,
+    /// A process that was stopped amid adding a name did not go on for a second.
+    Busy,
+}
+
+enum Slot {
+    Taken(usize),
+    Free(usize),
+}
 
 /// A page of counters that a process has open.
 #[derive(Debug)]
@@ -50,28 +68,46 @@ impl Counters {
         &self.segment
     }
 
-    /// The number of the counter `name` (1 to 200 bytes), made where there is none: 0 at first. `None`: the page is full.
-    #[must_use]
-    pub fn find(&self, name: &[u8]) -> Option<usize> {
+    /// The number of the counter `name` (1 to 200 bytes), made where there is none: 0 at first. One that is there is found
+    /// whatever others do.
+    ///
+    /// # Errors
+    /// [`NoCounter`]
+    pub fn find(&self, name: &[u8]) -> Result<usize, NoCounter> {
+        match self.look_up(name) {
+            Some(Slot::Taken(number)) => Ok(number),
+            Some(Slot::Free(_)) => self.add(name),
+            None => Err(NoCounter::Full),
+        }
+    }
+
+    fn add(&self, name: &[u8]) -> Result<usize, NoCounter> {
         let region = self.segment.region();
-        let mutex = mutex(region)?;
-        mutex.lock(owner_word(self.segment.own()), &Users(&self.segment), None);
-        let found = (0..MAX_COUNTERS).find_map(|number| {
+        let users = Users(&self.segment);
+        let mutex = mutex(region).ok_or(NoCounter::Full)?;
+        let until = Instant::now() + PATIENCE;
+        mutex.lock(owner_word(self.segment.own()), &users, Some(until)).ok_or(NoCounter::Busy)?;
+        let number = match self.look_up(name) {
+            Some(Slot::Taken(number)) => Some(number),
+            Some(Slot::Free(number)) => write(region, number, name).map(|()| number),
+            None => None,
+        };
+        mutex.unlock(&users);
+        number.ok_or(NoCounter::Full)
+    }
+
+    /// Where the name is, or the first place that has none. `None`: all have others.
+    fn look_up(&self, name: &[u8]) -> Option<Slot> {
+        let region = self.segment.region();
+        (0..MAX_COUNTERS).find_map(|number| {
             let at = AT_NAMES + number * RECORD;
-            let len = region.atomic_u64(at)?;
-            match len.load(Ordering::Acquire) {
-                0 => {
-                    region.copy_in(at + 8, name)?;
-                    // SYNC: pairs with the Acquire above: who sees the length sees the name.
-                    len.store(name.len() as u64, Ordering::Release);
-                    Some(number)
-                }
-                len if len == name.len() as u64 && is_at(region, at + 8, name) => Some(number),
+            // SYNC: pairs with the Release in `write`: who sees the length sees the name, which never changes.
+            match region.atomic_u64(at)?.load(Ordering::Acquire) {
+                0 => Some(Slot::Free(number)),
+                len if len == name.len() as u64 && is_at(region, at + 8, name) => Some(Slot::Taken(number)),
                 _ => None,
             }
-        });
-        mutex.unlock(&Users(&self.segment));
-        found
+        })
     }
 
     /// All names with their values.
@@ -87,6 +123,14 @@ impl Counters {
         };
         (0..MAX_COUNTERS).map_while(read).collect()
     }
+}
+
+fn write(region: Region<'_>, number: usize, name: &[u8]) -> Option<()> {
+    let at = AT_NAMES + number * RECORD;
+    region.copy_in(at + 8, name)?;
+    // SYNC: pairs with the Acquire in `look_up`.
+    region.atomic_u64(at)?.store(name.len() as u64, Ordering::Release);
+    Some(())
 }
 
 fn mutex(region: Region<'_>) -> Option<&Mutex> {

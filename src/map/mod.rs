@@ -42,7 +42,7 @@ mod users;
 mod value;
 
 #[cfg(not(interproc_loom))]
-pub use counters::{Counters, MAX_COUNTERS};
+pub use counters::{Counters, MAX_COUNTERS, NoCounter};
 #[cfg(not(interproc_loom))]
 pub use error::MapError;
 #[cfg(not(interproc_loom))]

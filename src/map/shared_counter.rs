@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use super::{Counters, MapError};
-use crate::shm::{InvalidName, Name};
+use super::{Counters, MapError, NoCounter};
+use crate::shm::{InvalidName, Name, OpenError};
 
 /// The page of the user's counters.
 const PAGE: &str = "interproc counters";
@@ -32,11 +32,15 @@ impl SharedCounter {
     /// The counter of that name (1 to 200 bytes).
     ///
     /// # Errors
-    /// [`MapError::Open`], [`MapError::Create`]; [`MapError::Full`]: there are 4096
+    /// [`MapError::Open`], also where a process that was stopped amid adding a counter keeps a new name out; [`MapError::Create`];
+    /// [`MapError::Full`]: there are 4096
     pub fn open(name: &str) -> Result<Self, MapError> {
         let name = Name::new(name)?;
         let counters = Counters::open(Name::new(PAGE)?)??;
-        let number = counters.find(name.as_str().as_bytes()).ok_or(MapError::Full)?;
+        let number = counters.find(name.as_str().as_bytes()).map_err(|error| match error {
+            NoCounter::Full => MapError::Full,
+            NoCounter::Busy => MapError::Open(OpenError::Busy),
+        })?;
         let at = number * size_of::<u64>();
         // A damaged page must not be found out at the first use.
         counters.segment().region().atomic_u64(at).ok_or(InvalidName::WrongPlace)?;

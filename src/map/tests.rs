@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Counters, Full, MAX_COUNTERS, Map, Options, Put, Value};
+use super::{Counters, Full, MAX_COUNTERS, Map, NoCounter, Options, Put, Value};
+use crate::lock::owner_word;
 use crate::shm::{Name, Place};
 
 thread_local! {
@@ -181,9 +182,21 @@ fn counters_have_names() {
     assert_eq!(counters.list(), [(b"a".to_vec(), 0), (b"b".to_vec(), 7)]);
     let number = |number: usize| counters.find(format!("counter {number}").as_bytes());
     for i in 2..MAX_COUNTERS {
-        assert_eq!(number(i), Some(i));
+        assert_eq!(number(i), Ok(i));
     }
-    assert_eq!((number(MAX_COUNTERS), number(7), counters.list().len()), (None, Some(7), MAX_COUNTERS));
+    assert_eq!((number(MAX_COUNTERS), number(7)), (Err(NoCounter::Full), Ok(7)));
+    assert_eq!(counters.list().len(), MAX_COUNTERS);
+}
+
+#[test]
+fn a_counter_is_found_while_someone_is_stopped_amid_adding_one() {
+    let counters = Counters::open(Name::new(&random_name()).unwrap()).unwrap().unwrap();
+    assert_eq!(counters.find(b"a"), Ok(0));
+    let mutex = counters.segment().region().atomic_u64(MAX_COUNTERS * 8).unwrap();
+    mutex.store(owner_word(counters.segment().own()), Ordering::SeqCst);
+    assert_eq!((counters.find(b"a"), counters.find(b"b")), (Ok(0), Err(NoCounter::Busy)));
+    mutex.store(0, Ordering::SeqCst);
+    assert_eq!(counters.find(b"b"), Ok(1));
 }
 
 proptest! {

@@ -6,8 +6,8 @@ use napi::{Error, bindgen_prelude::*};
 use napi_derive::napi;
 
 use super::shm::{Code, SharedSegment, create_error, open_error};
-use crate::map::Counters;
-use crate::shm::Name;
+use crate::map::{Counters, NoCounter};
+use crate::shm::{Name, OpenError};
 
 type Result<T> = std::result::Result<T, Error<Code>>;
 
@@ -33,8 +33,12 @@ impl CounterPage {
 
     /// The number of the counter's word; none: the page is full.
     #[napi(catch_unwind)]
-    pub fn find(&self, name: String) -> Option<u32> {
-        self.counters.find(name.as_bytes()).and_then(|number| u32::try_from(number).ok())
+    pub fn find(&self, name: String) -> Result<Option<u32>> {
+        match self.counters.find(name.as_bytes()) {
+            Ok(number) => Ok(u32::try_from(number).ok()),
+            Err(NoCounter::Full) => Ok(None),
+            Err(NoCounter::Busy) => Err(open_error(OpenError::Busy)),
+        }
     }
 
     /// All counters.
