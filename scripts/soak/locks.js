@@ -2,15 +2,18 @@
 
 /**
  * Processes get and give back locks, permits and entries of a map, while this one kills (SIGKILL) and stops (SIGSTOP) them at random.
- * A lock has a word that only its holder may set; a map's entry has a text as long as it says.
+ * A lock has a word that only its holder may set, and so has each permit; a map's entry has a text as long as it says.
  */
 
 const { fork } = require('node:child_process')
+const fs = require('node:fs')
 const { Victims } = require('./support/victims')
 const { STALL_MS, watch } = require('./support/watch')
 
 const NAMES = 4
 const PERMITS = 3
+/** Behind the words of the locks, and the numbers of locks and deaths. */
+const FIRST_PERMIT = NAMES + 2
 const WORKERS = 6
 /** Milliseconds that they live, in the mean. */
 const LIFE = 120
@@ -66,6 +69,16 @@ async function soak (seconds, counts) {
   return { ...counts, failures }
 }
 
+/** Not so once it was killed, even if nobody has waited for it yet. */
+function runs (pid) {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return !'ZX'.includes(stat[stat.lastIndexOf(')') + 2])
+  } catch {
+    return false
+  }
+}
+
 /** @param {string} place */
 async function work (place) {
   const { locks, Semaphore, SharedBuffer, SharedMap } = require('../../lib')
@@ -79,10 +92,22 @@ async function work (place) {
     Atomics.add(words, NAMES, 1)
     const before = Atomics.exchange(words, number, process.pid)
     if (lock.ownerDied) Atomics.add(words, NAMES + 1, 1)
-    else if (before !== 0) process.send(`lock ${number} was held by ${before} and ${process.pid} at once`)
+    // Who left its mark must have died, and who comes must have been told of that.
+    if (before !== 0 && (!lock.ownerDied || runs(before))) process.send(`lock ${number} was held by ${before} and ${process.pid} at once`)
     for (let i = random(2000); i > 0; i--);
     const after = Atomics.exchange(words, number, 0)
     if (after !== process.pid) process.send(`${after} came into lock ${number} of ${process.pid}`)
+  }
+  // Each permit that is out has a word with its holder's process id; of the dead they are taken over.
+  const counted = count => {
+    const own = []
+    for (let at = FIRST_PERMIT; at < FIRST_PERMIT + PERMITS && own.length < count; at++) {
+      const before = Atomics.load(words, at)
+      if ((before === 0 || !runs(before)) && Atomics.compareExchange(words, at, before, process.pid) === before) own.push(at)
+    }
+    if (own.length < count) process.send(`more than ${PERMITS} permits were out: ${count} more than ${words.subarray(FIRST_PERMIT, FIRST_PERMIT + PERMITS)}`)
+    for (let i = random(2000); i > 0; i--);
+    for (const at of own) Atomics.store(words, at, 0)
   }
   for (;;) {
     const number = random(NAMES)
@@ -96,7 +121,9 @@ async function work (place) {
         break
       }
       case 1: {
-        const permit = await semaphore.acquire({ count: 1 + random(PERMITS) })
+        const count = 1 + random(PERMITS)
+        const permit = await semaphore.acquire({ count })
+        counted(count)
         permit.release()
         break
       }
