@@ -156,6 +156,9 @@ fn loans_are_sent_or_go() {
         assert_eq!(receive(&mut receiver).to_vec().unwrap(), [round; SIZE - 1]);
     }
     assert_eq!(parts(&sender), 1);
+    let nothing = sender.lend(SIZE).unwrap();
+    assert!(sender.send_loan(0, nothing, 0).is_err());
+    assert_eq!(receiver.lease(1, SIZE).unwrap(), 0);
     let (unsent, late) = (sender.lend(SIZE).unwrap(), sender.lend(SIZE).unwrap());
     assert_eq!(parts(&sender), 2);
     drop(unsent);

@@ -1,5 +1,6 @@
 //! Sending.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::Work;
@@ -54,9 +55,13 @@ impl Work {
     /// Sends the first `length` bytes of a loan (all of them at most; not 0). It comes back if there is no room for it now.
     ///
     /// # Errors
-    /// [`SendError`]; the loan is gone then.
+    /// [`SendError`], `EINVAL` for no bytes; the loan is gone then.
     pub fn send_loan(&mut self, tag: u8, loan: Loan, length: usize) -> Result<Option<Loan>, SendError> {
         let (whole, length) = (loan.len(), length.min(loan.len()));
+        // No receiver could map it.
+        if length == 0 {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL).into());
+        }
         let part = match self.parts.take_back(loan)? {
             Ok(part) => part,
             Err(loan) => return Ok(Some(loan)),
