@@ -70,6 +70,8 @@ async function receive (queue, ledger, own, noted) {
 async function receiveMany (queue, ledger, own, noted) {
   for (;;) {
     const most = 1 + Math.floor(Math.random() * 50)
+    // Who is killed while it waits has been handed nothing.
+    await queue.readable()
     ledger.ask(own, most)
     for (const message of await queue.receiveMany(most)) noted(message)
   }
