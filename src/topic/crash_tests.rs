@@ -56,11 +56,13 @@ fn a_kill_at_any_point_costs_the_others_nothing() {
 #[test]
 fn a_recovery_that_is_killed_too_is_taken_up() {
     for point in RECOVERY {
-        let killed: u32 = ["half written:2", "moved on:2", "entered:2"]
-            .iter()
-            .map(|first| u32::from(one_kill(first, Some(&format!("{point}:1")))))
-            .sum();
-        assert!(killed >= 1, "no recovery died at {point}");
+        let all = || {
+            let kill = |first: &&str| one_kill(first, Some(&format!("{point}:1")));
+            ["half written:2", "moved on:2", "entered:2"].iter().filter(|first| kill(first)).count()
+        };
+        // A reader here may have recovered before the child that is to die of it.
+        let killed = (0..10).any(|_| all() >= 1);
+        assert!(killed, "no recovery died at {point}");
     }
 }
 
