@@ -80,7 +80,7 @@ module.exports = [{
   peer: peers.echo
 }, {
   id: 'queue.rtt.spin',
-  title: 'There and back, 16 bytes, receiveSync with spin in a worker of each process, median, against a Unix socket',
+  title: 'There and back, 16 bytes, receiveSync with spin in workers, median, against a Unix socket',
   unit: 's',
   higherIsBetter: false,
   target: 0.1,
@@ -111,7 +111,7 @@ module.exports = [{
   peer: peers.stream
 }, {
   id: 'queue.1MB.loan',
-  title: 'Messages of 1 MiB written into memory of the queue and read there, against messages over a Unix socket',
+  title: 'Messages of 1 MiB written and read in memory of the queue, against a Unix socket',
   unit: 'B/s',
   higherIsBetter: true,
   ours: queue(['queue-drain', 'queue-lend'], MB),
