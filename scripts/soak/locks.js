@@ -14,6 +14,7 @@ const NAMES = 4
 const PERMITS = 3
 /** Behind the words of the locks, and the numbers of locks and deaths. */
 const FIRST_PERMIT = NAMES + 2
+const nobody = new Int32Array(new SharedArrayBuffer(4))
 const WORKERS = 6
 /** Milliseconds that they live, in the mean. */
 const LIFE = 120
@@ -79,6 +80,15 @@ function runs (pid) {
   }
 }
 
+/** What a killed process held ends a moment before it does: waits for that, a second at most. `false`: it never came true. */
+function soon (condition) {
+  for (let patience = 1000; patience > 0; patience--) {
+    if (condition()) return true
+    Atomics.wait(nobody, 0, 0, 1)
+  }
+  return false
+}
+
 /** @param {string} place */
 async function work (place) {
   const { locks, Semaphore, SharedBuffer, SharedMap } = require('../../lib')
@@ -93,7 +103,7 @@ async function work (place) {
     const before = Atomics.exchange(words, number, process.pid)
     if (lock.ownerDied) Atomics.add(words, NAMES + 1, 1)
     // Who left its mark must have died, and who comes must have been told of that.
-    if (before !== 0 && (!lock.ownerDied || runs(before))) process.send(`lock ${number} was held by ${before} and ${process.pid} at once`)
+    if (before !== 0 && (!lock.ownerDied || !soon(() => !runs(before)))) process.send(`lock ${number} was held by ${before} and ${process.pid} at once${lock.ownerDied ? ', who was told of its death' : ''}`)
     for (let i = random(2000); i > 0; i--);
     const after = Atomics.exchange(words, number, 0)
     if (after !== process.pid) process.send(`${after} came into lock ${number} of ${process.pid}`)
@@ -101,11 +111,15 @@ async function work (place) {
   // Each permit that is out has a word with its holder's process id; of the dead they are taken over.
   const counted = count => {
     const own = []
-    for (let at = FIRST_PERMIT; at < FIRST_PERMIT + PERMITS && own.length < count; at++) {
-      const before = Atomics.load(words, at)
-      if ((before === 0 || !runs(before)) && Atomics.compareExchange(words, at, before, process.pid) === before) own.push(at)
-    }
-    if (own.length < count) process.send(`more than ${PERMITS} permits were out: ${count} more than ${words.subarray(FIRST_PERMIT, FIRST_PERMIT + PERMITS)}`)
+    const taken = soon(() => {
+      for (let at = FIRST_PERMIT; at < FIRST_PERMIT + PERMITS && own.length < count; at++) {
+        const before = Atomics.load(words, at)
+        if (own.includes(at) || (before !== 0 && runs(before))) continue
+        if (Atomics.compareExchange(words, at, before, process.pid) === before) own.push(at)
+      }
+      return own.length === count
+    })
+    if (!taken) process.send(`more than ${PERMITS} permits were out: ${count} more than ${words.subarray(FIRST_PERMIT, FIRST_PERMIT + PERMITS)}`)
     for (let i = random(2000); i > 0; i--);
     for (const at of own) Atomics.store(words, at, 0)
   }
