@@ -259,17 +259,29 @@ fn a_full_table_takes_nobody_more() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_stopped_sweeper_is_busy() {
-    let place = named();
-    let mut child = Child::start("create", &[text(&place)]);
-    assert_eq!(child.ask("write 0 1"), "ok");
-    let file = std::fs::File::open(file_of(&place)).unwrap();
-    child.kill();
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let (place, file) = locked_file_of_a_dead_user();
     assert!(matches!(Segment::create(&place, &buffer(10)), Err(CreateError::Busy)));
     assert!(matches!(Segment::open(&place, &OPEN), Err(OpenError::Busy)));
     assert!(matches!(shm::remove(&place, false), Err(OpenError::Busy)));
     rustix::fs::flock(&file, rustix::fs::FlockOperation::Unlock).unwrap();
     drop(Segment::create(&place, &buffer(10)).unwrap());
+}
+
+/// As a sweeper has it. The sweeps of other tests may be faster, and the file is gone: then another one.
+#[cfg(target_os = "linux")]
+fn locked_file_of_a_dead_user() -> (Place, std::fs::File) {
+    use std::os::unix::fs::MetadataExt;
+    loop {
+        let place = named();
+        let mut child = Child::start("create", &[text(&place)]);
+        assert_eq!(child.ask("write 0 1"), "ok");
+        let file = std::fs::File::open(file_of(&place)).unwrap();
+        child.kill();
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        if file.metadata().unwrap().nlink() == 1 {
+            return (place, file);
+        }
+    }
 }
 
 /// Takes or drops the kernel's lock of `(offset, length)`.
