@@ -4,6 +4,7 @@
 
 const { spawnSync } = require('node:child_process')
 const { readdirSync } = require('node:fs')
+const net = require('node:net')
 const path = require('node:path')
 const { Worker } = require('node:worker_threads')
 const zmq = require('../lib/zeromq')
@@ -259,6 +260,22 @@ test('events tell of a connection’s life', async () => {
   await reading
   expect(seen.map(event => event.type)).toEqual(['bind', 'accept', 'handshake', 'disconnect', 'close', 'end'])
   expect(seen.slice(0, 5).every(event => event.address === where)).toBe(true)
+})
+
+// As libzmq tells it.
+test('a peer that leaves amid the handshake was accepted, failed and is disconnected', async () => {
+  const pull = ends.make(zmq.Pull)
+  const seen = []
+  const read = async () => { for await (const { type } of pull.events) seen.push(type) }
+  const reading = read()
+  await pull.bind(address('tcp'))
+  const peer = net.connect(Number(pull.lastEndpoint.split(':').pop()), '127.0.0.1')
+  await until(() => seen.includes('accept'))
+  peer.destroy()
+  await until(() => seen.includes('disconnect'))
+  pull.close()
+  await reading
+  expect(seen).toEqual(['bind', 'accept', 'handshake:error:other', 'disconnect', 'close', 'end'])
 })
 
 test('worker threads reach each other by inproc', async () => {

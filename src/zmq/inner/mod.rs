@@ -230,13 +230,15 @@ impl Inner {
         drop(state);
         let address = connection.address.clone();
         let may_retry = !matches!(&reason, Reason::Protocol(error) if !error.may_reconnect());
-        match reason {
-            _ if was_up => self.note(Event::Disconnect(address)),
-            Reason::Protocol(error) => self.note(Event::HandshakeError(address, Some(error))),
-            _ if connecter.as_ref().is_some_and(|connecter| connecter.is_connecting()) => {
-                self.note(Event::Close(address));
+        let error = if let Reason::Protocol(error) = reason { Some(error) } else { None };
+        if !was_up && error.is_none() && connecter.as_ref().is_some_and(|connecter| connecter.is_connecting()) {
+            self.note(Event::Close(address));
+        } else {
+            // A failed handshake is a disconnect too, as in libzmq.
+            if !was_up {
+                self.note(Event::HandshakeError(address.clone(), error));
             }
-            _ => self.note(Event::HandshakeError(address, None)),
+            self.note(Event::Disconnect(address));
         }
         if let Some(connecter) = connecter {
             if may_retry && connecter.retry() {
