@@ -95,27 +95,28 @@ pub fn list() -> io::Result<Vec<Info>> {
 }
 
 /// Removes every segment of this user that nobody uses and that is not persistent, and damaged ones. Gives what it removed.
-/// Never touches what a living process has, stopped or not.
+/// Never touches what a living process has, stopped or not. Waits for others that look at what nobody uses, two seconds at most for
+/// each that is stopped amid that.
 ///
 /// # Errors
 /// When the folder of segments cannot be read.
 pub fn cleanup() -> io::Result<Vec<Info>> {
-    sweep(&|bytes| !header::says_persistent(bytes))
+    sweep(&|bytes| !header::says_persistent(bytes), PATIENCE)
 }
 
 /// [`cleanup`] of what nobody will ever want: spares what the next user takes over.
 pub(super) fn cleanup_quietly() -> io::Result<Vec<Info>> {
-    sweep(&|bytes| !header::says_persistent(bytes) && !header::says_inherited(bytes))
+    sweep(&|bytes| !header::says_persistent(bytes) && !header::says_inherited(bytes), Duration::ZERO)
 }
 
 /// Removes what nobody uses, if its header may go by what `may_go` says, or cannot be read.
-fn sweep(may_go: &dyn Fn(&[u8; HEADER_LEN]) -> bool) -> io::Result<Vec<Info>> {
+fn sweep(may_go: &dyn Fn(&[u8; HEADER_LEN]) -> bool, patience: Duration) -> io::Result<Vec<Info>> {
     let mut removed = Vec::new();
     for_each_file(&mut |path, file_name| {
         // What cannot be opened or locked is not ours or is in use.
         if let Ok(file) = sys::open(path)
             && check_owner(&file).is_ok()
-            && let Ok(true) = sys::flock(&file, true)
+            && let Ok(true) = take_alone(&file, file_name, patience)
             && let Ok(info) = look_at(&file, file_name)
             && read_header_bytes(&file).map_or(true, |bytes| may_go(&bytes))
             && let Ok(true) = unlink_same(&file, path)
@@ -124,6 +125,21 @@ fn sweep(may_go: &dyn Fn(&[u8; HEADER_LEN]) -> bool) -> io::Result<Vec<Info>> {
         }
     })?;
     Ok(removed)
+}
+
+/// Takes the exclusive lock, or says `false` if the file is in use, gone, or a draft that another works at.
+fn take_alone(file: &File, file_name: &str, patience: Duration) -> io::Result<bool> {
+    let deadline = Instant::now() + patience;
+    while !sys::flock(file, true)? {
+        // Who holds it without being its user just looks at it, or removes it.
+        let settles =
+            !file_name.starts_with(&name::draft_prefix()) && file.metadata()?.nlink() > 0 && !anyone_lives(file)?;
+        if !settles || Instant::now() >= deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(true)
 }
 
 /// Removes one segment, persistent or not; with `force` also while it is in use. But not the table of locks: its users would not exclude
