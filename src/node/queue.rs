@@ -29,6 +29,7 @@ use crate::reactor::TimerId;
 use crate::shm::Place;
 use lent::Lent;
 use part::Shown;
+pub(in crate::node) use part::unreadable;
 pub(in crate::node) use receive::{SLAB, integer, rows};
 pub(in crate::node) use send::sent;
 pub(in crate::node) use table::{OWN, RENEWED, Table, UNCHANGED};

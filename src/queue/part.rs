@@ -29,12 +29,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::beside::{self, Aux};
 use super::layout::Shared;
+use super::record::Checksum;
 use super::state::SEATS;
 
 /// In a message's tag: the body is elsewhere, this one names it.
 pub const PART: u8 = 0x80;
-/// Bytes of a message that names a part: its writer, its number, and the bytes of its body.
-pub(crate) const NAME_LEN: usize = 24;
+/// Bytes of a message that names a part: its writer, its number, the bytes of its body, and a checksum of these.
+pub(crate) const NAME_LEN: usize = 32;
 
 const PREFIX: &str = "part-";
 
@@ -52,15 +53,20 @@ pub(crate) struct Name {
 impl Name {
     pub(crate) fn encode(self) -> [u8; NAME_LEN] {
         let mut bytes = [0; NAME_LEN];
-        for (to, word) in bytes.chunks_exact_mut(8).zip([self.writer, self.number, self.length]) {
+        for (to, word) in bytes.chunks_exact_mut(8).zip([self.writer, self.number, self.length, self.check()]) {
             to.copy_from_slice(&word.to_le_bytes());
         }
         bytes
     }
 
-    pub(crate) fn decode(bytes: &[u8; NAME_LEN]) -> Self {
+    /// `None`: it was damaged. A file may have earlier messages' bytes behind the body, so a wrong length must not be believed.
+    pub(crate) fn decode(bytes: &[u8; NAME_LEN]) -> Option<Self> {
         let word = |at: usize| bytes[at..at + 8].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        Self { writer: word(0), number: word(8), length: word(16) }
+        Some(Self { writer: word(0), number: word(8), length: word(16) }).filter(|name| name.check() == word(24))
+    }
+
+    fn check(self) -> u64 {
+        Checksum::of([self.writer, self.number, self.length]).end()
     }
 
     /// What its file is called among those beside the queue.

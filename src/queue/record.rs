@@ -128,8 +128,12 @@ pub(crate) struct Checksum(u64);
 
 impl Checksum {
     pub(crate) fn new(position: u64, count: u32, length: usize) -> Self {
-        let first = [position, u64::from(count), length as u64];
-        Self(first.iter().fold(0xcbf2_9ce4_8422_2325, |sum, word| step(sum, *word)))
+        Self::of([position, u64::from(count), length as u64])
+    }
+
+    /// That of three words, so far.
+    pub(crate) fn of(words: [u64; 3]) -> Self {
+        Self(words.iter().fold(0xcbf2_9ce4_8422_2325, |sum, word| step(sum, *word)))
     }
 
     /// Takes in the next bytes: a multiple of 8, but for the last.

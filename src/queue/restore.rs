@@ -244,7 +244,8 @@ impl Restore<'_> {
         }
         let mut name = [0; NAME_LEN];
         self.shared.read(position, HEAD + MESSAGE_HEAD, &mut name)?;
-        Ok((self.part)(part::Name::decode(&name)))
+        // What names nothing is its receiver's error.
+        Ok(part::Name::decode(&name).is_none_or(|name| (self.part)(name)))
     }
 
     /// Makes the slots between two positions, if there are any, records that never came to be: something may have been there.

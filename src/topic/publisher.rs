@@ -257,7 +257,7 @@ pub(super) fn part_of(shared: &Shared<'_>, position: u64, head: Head) -> Option<
     let (first, name) = bytes.split_first_chunk::<MESSAGE_HEAD>()?;
     let message = parse_message_head(*first, 0).ok()?;
     let name = name.try_into().ok().filter(|_| message.tag & PART != 0 && message.length == NAME_LEN)?;
-    Some(part::Name::decode(name))
+    part::Name::decode(name)
 }
 
 /// Slots that could be written now, if they were freed.

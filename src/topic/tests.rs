@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Subscription, Topic, Wish};
 use crate::queue::tests::{new, unique, wire};
-use crate::queue::{PART, Sent};
+use crate::queue::{PART, Sent, part};
 use proptest::prelude::*;
 
 const LOSSY: Wish = Wish { lossy: true, others_only: false };
@@ -255,6 +255,28 @@ fn a_subscription_goes_on_behind_damage() {
         assert_eq!(subscription.lease(10, 4096).unwrap(), 0);
         topic.publish(0, b"behind").unwrap();
         assert_eq!(receive_all(&mut subscription), ["behind"]);
+    }
+}
+
+#[test]
+fn a_damaged_name_of_a_part_is_an_error() {
+    let mut topic = topic(1 << 12);
+    let mut subscription = topic.subscribe(Wish::default()).unwrap();
+    let name = part::create(topic.member.aux(), topic.member.seat, &[7; 100]).unwrap();
+    for damaged in [true, false] {
+        let mut name = name.encode();
+        // A byte less of the body.
+        name[16] -= u8::from(damaged);
+        topic.publish(PART, &name).unwrap();
+        assert_eq!(subscription.lease(10, 4096).unwrap(), 1);
+        let mut found = Vec::new();
+        subscription.copy(&mut vec![0; subscription.leased_bytes()], |delivery| found.push(delivery.id));
+        subscription.finish();
+        let part = subscription.part(found[0]);
+        match part {
+            Ok(part) => assert!(!damaged && part.to_vec().unwrap() == [7; 100]),
+            Err(error) => assert!(damaged && error.kind() == std::io::ErrorKind::InvalidData, "{error}"),
+        }
     }
 }
 

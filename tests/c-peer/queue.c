@@ -21,6 +21,7 @@
 #define AT_SENDERS 320
 #define AT_SEATS 512
 #define SEATS 512
+#define FIRST_HASH 0xcbf29ce484222325u
 #define SEAT_LEN 128
 #define AT_STATES 66048
 #define SLOT 64
@@ -303,19 +304,23 @@ static uint64_t claim(struct queue *queue, uint64_t length) {
 
 void queue_claim_only(struct queue *queue) { claim(queue, 1); }
 
-static uint64_t checksum(uint64_t position, uint32_t count, const uint8_t *bytes, uint64_t length) {
-    uint64_t hash = 0xcbf29ce484222325u, head[3] = { position, count, length };
-    for (uint64_t at = 0; at < sizeof head + length; at += 8) {
+static uint64_t mix(uint64_t hash, const void *bytes, uint64_t length) {
+    for (uint64_t at = 0; at < length; at += 8) {
         uint64_t word;
-        memcpy(&word, at < sizeof head ? (uint8_t *)head + at : bytes + (at - sizeof head), sizeof word);
+        memcpy(&word, (const uint8_t *)bytes + at, sizeof word);
         hash = (hash ^ word) * 0x100000001b3u;
         hash = hash << 23 | hash >> 41;
     }
     return hash;
 }
 
+static uint64_t checksum(uint64_t position, uint32_t count, const uint8_t *bytes, uint64_t length) {
+    uint64_t head[3] = { position, count, length };
+    return mix(mix(FIRST_HASH, head, sizeof head), bytes, length);
+}
+
 /* Writes a body into a file of its own, and gives what names it. */
-static void write_part(struct queue *queue, const uint8_t *body, uint64_t length, uint64_t name[3]) {
+static void write_part(struct queue *queue, const uint8_t *body, uint64_t length, uint64_t name[4]) {
     static uint64_t count;
     char path[256], what[64];
     struct timespec now;
@@ -323,6 +328,7 @@ static void write_part(struct queue *queue, const uint8_t *body, uint64_t length
     name[0] = 0; /* Its receiver removes it. */
     name[1] = ((uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec << 16 ^ ++count) * SEATS + queue->seat;
     name[2] = length;
+    name[3] = mix(FIRST_HASH, name, 3 * sizeof name[0]);
     snprintf(what, sizeof what, "part-%016" PRIx64 "-%016" PRIx64, name[0], name[1]);
     beside(queue, path, what);
     int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -337,7 +343,7 @@ static void write_part(struct queue *queue, const uint8_t *body, uint64_t length
 }
 
 void queue_send(struct queue *queue, uint8_t tag, const void *body, uint64_t length) {
-    uint64_t name[3], most = queue->slots / 4 > 0 ? queue->slots / 4 * SLOT : SLOT;
+    uint64_t name[4], most = queue->slots / 4 > 0 ? queue->slots / 4 * SLOT : SLOT;
     if (length > most - HEAD - MESSAGE_HEAD) {
         write_part(queue, body, length, name);
         body = name, length = sizeof name, tag |= PART;
@@ -414,11 +420,12 @@ static bool try_lease(struct queue *queue, void *context) {
 }
 
 static void read_part(struct queue *queue, struct message *message) {
-    uint64_t name[3];
+    uint64_t name[4];
     char what[64];
     char *path = queue->part;
     if (message->length != sizeof name) fail("the name of a part");
     memcpy(name, message->body, sizeof name);
+    if (name[3] != mix(FIRST_HASH, name, 3 * sizeof name[0])) fail("a damaged name of a part");
     snprintf(what, sizeof what, "part-%016" PRIx64 "-%016" PRIx64, name[0], name[1]);
     beside(queue, queue->part, what);
     queue->part_writer = name[0], queue->part_number = name[1];

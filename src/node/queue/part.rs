@@ -10,7 +10,7 @@ use napi_derive::napi;
 
 use super::receive::integer;
 use super::send::sent;
-use super::{Inner, QueueHandle, bytes, deadline};
+use super::{DAMAGED, Inner, QueueHandle, bytes, deadline};
 use crate::node::chunk::external;
 use crate::node::env::errno;
 use crate::node::slab::one_message;
@@ -36,12 +36,16 @@ impl QueueHandle {
     pub fn part<'env>(&self, env: &'env Env, id: f64, least: f64) -> Result<Unknown<'env>> {
         let mut work = self.inner.work.borrow_mut();
         let Some(work) = work.as_mut() else { return integer(env, -libc::EBADF) };
-        let (id, Some(length)) = (bytes(id), work.part_len(bytes(id))) else { return integer(env, -libc::EINVAL) };
+        let id = bytes(id);
+        let length = match work.part_len(id) {
+            Ok(length) => length,
+            Err(error) => return integer(env, unreadable(&error)),
+        };
         self.inner.start_trimming();
         if length as u64 >= bytes(least) {
             let part = match work.part(id) {
                 Ok(part) => part,
-                Err(error) => return integer(env, errno(&error)),
+                Err(error) => return integer(env, unreadable(&error)),
             };
             let (start, shown) = (part.as_ptr(), Rc::new(RefCell::new(Some(part))));
             if let Ok(value) = external(env, start, length, Box::new(Rc::clone(&shown))) {
@@ -147,8 +151,13 @@ fn copied<'env>(env: &'env Env, work: &mut Work, id: u64, length: usize) -> Resu
     match work.copy_part(id, unsafe { &mut *memory.as_ptr() }) {
         // SAFETY: a value of this env and of the current scope.
         Ok(()) => Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) }),
-        Err(error) => integer(env, errno(&error)),
+        Err(error) => integer(env, unreadable(&error)),
     }
+}
+
+/// Why a part cannot be read: what names it, or its file, is damaged, or an errno.
+pub(in crate::node) fn unreadable(error: &std::io::Error) -> i32 {
+    if error.kind() == std::io::ErrorKind::InvalidData { DAMAGED } else { errno(error) }
 }
 
 fn detach(env: &Env, memory: &Unknown<'_>) -> bool {

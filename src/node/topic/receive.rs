@@ -12,8 +12,8 @@ use napi_derive::napi;
 use super::{Inner, Line, TopicHandle};
 use crate::node::chunk::Chunk;
 use crate::node::direct;
-use crate::node::env::{check, errno};
-use crate::node::queue::{DAMAGED, OWN, RENEWED, SLAB, UNCHANGED, bytes, deadline, integer, rows, size};
+use crate::node::env::check;
+use crate::node::queue::{DAMAGED, OWN, RENEWED, SLAB, UNCHANGED, bytes, deadline, integer, rows, size, unreadable};
 use crate::node::slab::one_message;
 use crate::queue::Corrupt;
 use crate::topic::Subscription;
@@ -77,7 +77,7 @@ impl TopicHandle {
         };
         let part = match part {
             Ok(part) => part,
-            Err(error) => return integer(env, errno(&error)),
+            Err(error) => return integer(env, unreadable(&error)),
         };
         let Some((memory, value)) = one_message(env.raw(), part.len()) else { return integer(env, -libc::ENOMEM) };
         // SAFETY: the part has so many bytes, and so has V8's memory, which JavaScript does not see yet.

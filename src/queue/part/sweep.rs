@@ -26,7 +26,7 @@ pub(crate) fn sweep(shared: &Shared<'_>, aux: &Aux) {
     left.iter().filter(|name| !named.contains(&(name.writer, name.number))).for_each(|name| name.remove(aux));
 }
 
-/// The part that a record names, if it is one of those.
+/// The part that a record names, if it is one of those. `None` also for a name that was damaged.
 pub(crate) fn named_by(shared: &Shared<'_>, record: &Record) -> Result<Option<Name>, Corrupt> {
     let mut bytes = [0; HEAD + MESSAGE_HEAD + NAME_LEN];
     if (record.state.slots as usize) * record::SLOT < bytes.len() {
@@ -38,7 +38,7 @@ pub(crate) fn named_by(shared: &Shared<'_>, record: &Record) -> Result<Option<Na
     let head = Head::decode(head.try_into().map_err(|_| Corrupt)?);
     let message = record::parse_message_head(message.try_into().map_err(|_| Corrupt)?, 0).map_err(|_| Corrupt)?;
     let names = head.count == 1 && message.tag & PART != 0 && message.length == NAME_LEN;
-    Ok(if names { name.try_into().ok().map(Name::decode) } else { None })
+    Ok(if names { name.try_into().ok().and_then(Name::decode) } else { None })
 }
 
 /// What the messages in the queue name. `None`: it changes too fast to be sure.

@@ -104,8 +104,11 @@ impl Work {
     }
 
     /// Bytes of that body.
-    pub fn part_len(&self, id: u64) -> Option<usize> {
-        usize::try_from(self.part_name(id).ok()?.length).ok()
+    ///
+    /// # Errors
+    /// `InvalidData`: nothing, or nothing that makes sense, names one.
+    pub fn part_len(&self, id: u64) -> std::io::Result<usize> {
+        Ok(usize::try_from(self.part_name(id)?.length).map_err(|_| std::io::ErrorKind::InvalidData)?)
     }
 
     fn part_name(&self, id: u64) -> std::io::Result<part::Name> {
