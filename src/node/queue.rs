@@ -5,6 +5,7 @@
 
 #![expect(unreachable_pub, reason = "the binding's macros demand `pub`")]
 
+mod landing;
 mod lent;
 mod part;
 mod receive;
@@ -27,12 +28,13 @@ use super::env::{EnvState, errno};
 use crate::queue::{Flags, JoinError, New, Watch, Work};
 use crate::reactor::TimerId;
 use crate::shm::Place;
+pub(in crate::node) use landing::Landing;
 use lent::Lent;
 use part::Shown;
 pub(in crate::node) use part::unreadable;
-pub(in crate::node) use receive::{SLAB, integer, rows};
-pub(in crate::node) use send::sent;
-pub(in crate::node) use table::{OWN, RENEWED, Table, UNCHANGED};
+pub(in crate::node) use receive::{integer, rows};
+pub(in crate::node) use send::{send_outbox, sent};
+pub(in crate::node) use wait::{wake, want};
 
 /// The queue's shared memory is damaged; lib/queue/handle.js has the same number.
 pub(in crate::node) const DAMAGED: i32 = -100_001;
@@ -60,11 +62,7 @@ struct Inner {
     state: Rc<EnvState>,
     work: RefCell<Option<Work>>,
     outbox: Arc<Chunk>,
-    table: Table,
-    /// Which of the thread's slabs JavaScript knows; 0: none yet.
-    slab: Cell<u64>,
-    /// The ArrayBuffer that JavaScript is to ask for.
-    memory: Cell<sys::napi_ref>,
+    landing: Landing,
     lent: RefCell<Vec<Lent>>,
     on_wake: RefCell<Option<Callback>>,
     watch: Rc<Watch>,
@@ -115,12 +113,10 @@ pub(crate) fn open_queue(
     let state = EnvState::of(&env)?;
     let inner = Rc::new_cyclic(|this: &Weak<Inner>| Inner {
         watch: Watch::new(state.reactor(), Weak::<Inner>::clone(this), Duration::from_micros(spin.into())),
+        landing: Landing::new(&state),
         state,
         work: RefCell::new(Some(work)),
         outbox: Chunk::new(OUTBOX),
-        table: Table::new(),
-        slab: Cell::default(),
-        memory: Cell::new(std::ptr::null_mut()),
         lent: RefCell::default(),
         on_wake: RefCell::default(),
         trimmer: Cell::default(),
@@ -218,7 +214,6 @@ impl Drop for Inner {
             // SAFETY: our own reference of an env that is not gone yet, not used again.
             unsafe { sys::napi_delete_reference(self.state.raw(), lent.weak) };
         }
-        self.forget(self.memory.replace(std::ptr::null_mut()));
         self.close();
     }
 }

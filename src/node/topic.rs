@@ -7,18 +7,18 @@ mod receive;
 mod send;
 mod wait;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::{Env, Error, bindgen_prelude::*, sys};
+use napi::{Env, Error, bindgen_prelude::*};
 use napi_derive::napi;
 
 use super::callback::Callback;
 use super::chunk::Chunk;
 use super::env::EnvState;
-use super::queue::{OUTBOX, Table, bytes, closed, join_error, number};
+use super::queue::{Landing, OUTBOX, bytes, closed, join_error, number};
 use crate::queue::{Flags, JoinError, New, Sleeper, Watch};
 use crate::shm::{Place, Segment};
 use crate::topic::{Subscription, Topic, Wish};
@@ -42,14 +42,9 @@ pub(crate) struct TopicHandle {
 }
 
 struct Inner {
-    state: Rc<EnvState>,
     line: RefCell<Option<Line>>,
     outbox: Arc<Chunk>,
-    table: Table,
-    /// Which of the thread's slabs JavaScript knows; 0: none yet.
-    slab: Cell<u64>,
-    /// The ArrayBuffer that JavaScript is to ask for.
-    memory: Cell<sys::napi_ref>,
+    landing: Landing,
     on_wake: RefCell<Option<Callback>>,
     watch: Rc<Watch>,
 }
@@ -180,12 +175,9 @@ impl TopicHandle {
         let inner = Rc::new_cyclic(|this: &Weak<Inner>| Inner {
             // With many subscribers, each that looked in place of sleeping would take the time of another.
             watch: Watch::new(state.reactor(), Weak::<Inner>::clone(this), Duration::ZERO),
-            state,
+            landing: Landing::new(&state),
             line: RefCell::new(Some(line)),
             outbox: Chunk::new(OUTBOX),
-            table: Table::new(),
-            slab: Cell::default(),
-            memory: Cell::new(std::ptr::null_mut()),
             on_wake: RefCell::default(),
         });
         *inner.on_wake.borrow_mut() = Some(Callback::new(&env, &on_wake, "interproc.Topic")?);
@@ -214,7 +206,6 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         // Not closed: JavaScript forgot it, or the thread ends.
-        self.forget(self.memory.replace(std::ptr::null_mut()));
         self.close();
     }
 }

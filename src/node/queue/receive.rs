@@ -1,6 +1,5 @@
-//! Out of the queue: copied into a slab, or shown where it is.
+//! Out of the queue: copied to where messages land, or shown where it is.
 
-use std::mem::MaybeUninit;
 use std::ptr;
 use std::rc::Rc;
 use std::result::Result as StdResult;
@@ -9,16 +8,13 @@ use std::time::Duration;
 use napi::{Env, bindgen_prelude::*, sys};
 use napi_derive::napi;
 
-use super::table::{OWN, RENEWED, UNCHANGED};
+use super::table::UNCHANGED;
 use super::{DAMAGED, Inner, QueueHandle, bytes, closed, deadline, size};
 use crate::node::chunk::Chunk;
 use crate::node::direct;
 use crate::node::env::check;
-use crate::node::slab::one_message;
 use crate::queue::{Corrupt, Work};
 
-/// What one slab holds; a larger message gets memory of its own.
-pub(in crate::node) const SLAB: usize = 1024 * 1024;
 /// Bytes of messages that are read in place at once, more or less: their senders wait for the end of the lease.
 const VIEW: usize = 2 * 1024 * 1024;
 
@@ -27,13 +23,13 @@ impl QueueHandle {
     /// The rows of the last lease, see [`Table`](super::table::Table).
     #[napi(catch_unwind, ts_return_type = "ArrayBuffer")]
     pub fn table<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
-        Chunk::lend(&self.inner.table.rows, env)
+        Chunk::lend(&self.inner.landing.table.rows, env)
     }
 
     /// The ids of the messages in the table, as doubles.
     #[napi(catch_unwind, ts_return_type = "ArrayBuffer")]
     pub fn ids<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
-        Chunk::lend(&self.inner.table.ids, env)
+        Chunk::lend(&self.inner.landing.table.ids, env)
     }
 
     /// Where JavaScript writes how many messages of the lease the application has, in case the process is killed.
@@ -74,18 +70,7 @@ impl QueueHandle {
     /// Where the messages of the last lease are, to be asked once when the table says that it is another ArrayBuffer.
     #[napi(catch_unwind, ts_return_type = "ArrayBuffer")]
     pub fn memory<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
-        let reference = self.inner.memory.replace(ptr::null_mut());
-        let mut value = ptr::null_mut();
-        if !reference.is_null() {
-            // SAFETY: a live env, and our reference.
-            check(unsafe { sys::napi_get_reference_value(env.raw(), reference, &raw mut value) })?;
-            self.inner.forget(reference);
-        }
-        if value.is_null() {
-            return Err(Error::from_reason("NO_MEMORY: the table does not say that there is another"));
-        }
-        // SAFETY: a value of this env and of the current scope.
-        Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
+        self.inner.landing.memory(env)
     }
 
     /// Leases up to `most` messages for reading in place; the table's offsets count from the slots. Their number.
@@ -95,8 +80,8 @@ impl QueueHandle {
         direct::function(env, move |[most]| {
             inner.with(|work| {
                 let leased = work.lease(rows(most), VIEW);
-                match leased.and_then(|_| work.view(|delivery| inner.table.push(delivery, delivery.offset))) {
-                    Ok(()) => inner.table.end(UNCHANGED),
+                match leased.and_then(|_| work.view(|delivery| inner.landing.table.push(delivery, delivery.offset))) {
+                    Ok(()) => inner.landing.table.end(UNCHANGED),
                     Err(Corrupt) => DAMAGED,
                 }
             })
@@ -139,8 +124,8 @@ impl Inner {
             Ok(_) => {
                 let count = self.copy(work);
                 if count == 0 {
-                    // Nothing but damaged records: JavaScript does not look where they are.
-                    self.slab.set(0);
+                    // Nothing but damaged records.
+                    self.landing.unseen();
                 }
                 count
             }
@@ -150,48 +135,10 @@ impl Inner {
 
     /// Copies the lease to where JavaScript sees it: the number of its messages.
     fn copy(&self, work: &mut Work) -> i32 {
-        let wanted = work.leased_bytes();
-        if wanted > SLAB {
-            let Some((memory, value)) = one_message(self.state.raw(), wanted) else { return -libc::ENOMEM };
-            // SAFETY: V8's memory, which JavaScript does not see yet.
-            self.copy_to(work, unsafe { &mut *memory.as_ptr() }, 0);
-            return self.shown(OWN, value);
-        }
-        let slab = self.state.slab();
-        let Some(memory) = slab.reserve(&self.state, wanted) else { return -libc::ENOMEM };
-        let length = wanted.min(memory.len());
-        // SAFETY: reserved for us until it is taken; JavaScript does not look there yet.
-        let into = &mut unsafe { &mut *memory.as_ptr() }[..length];
-        let (reference, offset) = slab.take(wanted);
-        self.copy_to(work, into, offset);
-        if self.slab.replace(slab.number()) == slab.number() {
-            return self.table.end(UNCHANGED);
-        }
-        let mut value = ptr::null_mut();
-        // SAFETY: a live env, and the reference that the slab has.
-        unsafe { sys::napi_get_reference_value(self.state.raw(), reference, &raw mut value) };
-        self.shown(RENEWED, value)
-    }
-
-    fn copy_to(&self, work: &mut Work, into: &mut [MaybeUninit<u8>], offset: usize) {
-        // Fails only for memory that is too short, and it is as long as was asked for.
-        let _ = work.copy_new(into, |delivery| self.table.push(delivery, offset + delivery.offset));
-    }
-
-    /// The lease is in another ArrayBuffer than before, which JavaScript will ask for.
-    fn shown(&self, which: u32, memory: sys::napi_value) -> i32 {
-        let mut reference = ptr::null_mut();
-        // SAFETY: a live env, and a value of the scope of this call.
-        unsafe { sys::napi_create_reference(self.state.raw(), memory, 1, &raw mut reference) };
-        self.forget(self.memory.replace(reference));
-        self.table.end(which)
-    }
-
-    pub(super) fn forget(&self, reference: sys::napi_ref) {
-        if !reference.is_null() {
-            // SAFETY: our own reference, not used again.
-            unsafe { sys::napi_delete_reference(self.state.raw(), reference) };
-        }
+        self.landing.land(work.leased_bytes(), |into, offset| {
+            // Fails only for memory that is too short, and it is as long as was asked for.
+            let _ = work.copy_new(into, |delivery| self.landing.table.push(delivery, offset + delivery.offset));
+        })
     }
 }
 

@@ -26,15 +26,7 @@ impl QueueHandle {
     pub fn sender<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
         let inner = Rc::clone(&self.inner);
         direct::function(env, move |[length]| {
-            inner.with(|work| {
-                // SAFETY: JavaScript does not run meanwhile, and no other thread has the outbox.
-                let outbox = unsafe { inner.outbox.bytes() };
-                let wire = outbox.get(..size(length)).ok_or(Corrupt);
-                match wire.and_then(|wire| work.send_batch(wire)) {
-                    Ok((taken, _)) => i32::try_from(taken).unwrap_or(i32::MAX),
-                    Err(Corrupt) => DAMAGED,
-                }
-            })
+            inner.with(|work| send_outbox(&inner.outbox, length, |wire| work.send_batch(wire)))
         })
     }
 
@@ -63,6 +55,20 @@ impl QueueHandle {
         let work = self.inner.work.borrow();
         let most = work.as_ref().map_or(0, Work::max_message).min(OUTBOX - 8);
         u32::try_from(most).unwrap_or(0)
+    }
+}
+
+/// Sends the first `length` bytes of the outbox: how many of them went in, or [`DAMAGED`].
+pub(in crate::node) fn send_outbox<N>(
+    outbox: &Chunk,
+    length: f64,
+    send: impl FnOnce(&[u8]) -> StdResult<(usize, N), Corrupt>,
+) -> i32 {
+    // SAFETY: JavaScript does not run meanwhile, and no other thread has the outbox.
+    let wire = unsafe { outbox.bytes() }.get(..size(length)).ok_or(Corrupt);
+    match wire.and_then(send) {
+        Ok((taken, _)) => i32::try_from(taken).unwrap_or(i32::MAX),
+        Err(Corrupt) => DAMAGED,
     }
 }
 

@@ -1,8 +1,11 @@
 //! Waiting in the event loop: for messages, or for room.
 
+use std::cell::RefCell;
+
 use napi_derive::napi;
 
 use super::{Inner, QueueHandle};
+use crate::node::callback::Callback;
 use crate::node::env::errno;
 use crate::queue::{Sleeper, Waiter, Want};
 
@@ -39,15 +42,20 @@ impl Waiter for Inner {
     }
 
     fn wake(&self) {
-        // Out of the cell during the call: it may close this very handle.
-        let Some(callback) = self.on_wake.take() else { return };
-        callback.call(&[]);
-        if self.work.borrow().is_some() {
-            *self.on_wake.borrow_mut() = Some(callback);
-        }
+        wake(&self.on_wake, || self.work.borrow().is_some());
     }
 }
 
-fn want(room: bool) -> Want {
+/// Calls `on_wake`, unless the handle was closed, also by the call itself.
+pub(in crate::node) fn wake(on_wake: &RefCell<Option<Callback>>, is_open: impl FnOnce() -> bool) {
+    // Out of the cell during the call: it may close this very handle.
+    let Some(callback) = on_wake.take() else { return };
+    callback.call(&[]);
+    if is_open() {
+        *on_wake.borrow_mut() = Some(callback);
+    }
+}
+
+pub(in crate::node) fn want(room: bool) -> Want {
     if room { Want::Room } else { Want::Messages }
 }

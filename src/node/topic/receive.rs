@@ -1,19 +1,16 @@
-//! Out of the topic: copied into a slab. What was fetched is read: publishers may write over it.
+//! Out of the topic: copied to where messages land. What was fetched is read: publishers may write over it.
 
-use std::mem::MaybeUninit;
-use std::ptr;
 use std::rc::Rc;
 use std::result::Result as StdResult;
 use std::time::Duration;
 
-use napi::{Env, Error, bindgen_prelude::*, sys};
+use napi::{Env, bindgen_prelude::*};
 use napi_derive::napi;
 
 use super::{Inner, Line, TopicHandle};
 use crate::node::chunk::Chunk;
 use crate::node::direct;
-use crate::node::env::check;
-use crate::node::queue::{DAMAGED, OWN, RENEWED, SLAB, UNCHANGED, bytes, deadline, integer, rows, size, unreadable};
+use crate::node::queue::{DAMAGED, bytes, deadline, integer, rows, size, unreadable};
 use crate::node::slab::one_message;
 use crate::queue::Corrupt;
 use crate::topic::Subscription;
@@ -23,13 +20,13 @@ impl TopicHandle {
     /// The rows of the last batch, as a queue's lease has them.
     #[napi(catch_unwind, ts_return_type = "ArrayBuffer")]
     pub fn table<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
-        Chunk::lend(&self.inner.table.rows, env)
+        Chunk::lend(&self.inner.landing.table.rows, env)
     }
 
     /// The ids of the messages in the table, as doubles.
     #[napi(catch_unwind, ts_return_type = "ArrayBuffer")]
     pub fn ids<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
-        Chunk::lend(&self.inner.table.ids, env)
+        Chunk::lend(&self.inner.landing.table.ids, env)
     }
 
     /// Takes up to `most` messages, or `bytes` of them, and copies them to [`TopicHandle::memory`]: their number.
@@ -53,18 +50,7 @@ impl TopicHandle {
     /// Where the messages of the last batch are, to be asked once when the table says that it is another ArrayBuffer.
     #[napi(catch_unwind, ts_return_type = "ArrayBuffer")]
     pub fn memory<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
-        let reference = self.inner.memory.replace(ptr::null_mut());
-        let mut value = ptr::null_mut();
-        if !reference.is_null() {
-            // SAFETY: a live env, and our reference.
-            check(unsafe { sys::napi_get_reference_value(env.raw(), reference, &raw mut value) })?;
-            self.inner.forget(reference);
-        }
-        if value.is_null() {
-            return Err(Error::from_reason("NO_MEMORY: the table does not say that there is another"));
-        }
-        // SAFETY: a value of this env and of the current scope.
-        Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
+        self.inner.landing.memory(env)
     }
 
     /// The body of a message that was too large for the ring; once. A copy: whoever published it could still write to its file.
@@ -106,54 +92,16 @@ impl Inner {
                 if count > 0 {
                     return count;
                 }
-                // Publishers wrote over all of it just then. JavaScript does not look where it was.
-                self.slab.set(0);
+                // Publishers wrote over all of it just then.
+                self.landing.unseen();
             }
         })
     }
 
     /// Copies the lease to where JavaScript sees it: the number of its messages.
     fn copy(&self, subscription: &mut Subscription) -> i32 {
-        let wanted = subscription.leased_bytes();
-        if wanted > SLAB {
-            let Some((memory, value)) = one_message(self.state.raw(), wanted) else { return -libc::ENOMEM };
-            // SAFETY: V8's memory, which JavaScript does not see yet.
-            self.copy_to(subscription, unsafe { &mut *memory.as_ptr() }, 0);
-            return self.shown(OWN, value);
-        }
-        let slab = self.state.slab();
-        let Some(memory) = slab.reserve(&self.state, wanted) else { return -libc::ENOMEM };
-        let length = wanted.min(memory.len());
-        // SAFETY: reserved for us until it is taken; JavaScript does not look there yet.
-        let into = &mut unsafe { &mut *memory.as_ptr() }[..length];
-        let (reference, offset) = slab.take(wanted);
-        self.copy_to(subscription, into, offset);
-        if self.slab.replace(slab.number()) == slab.number() {
-            return self.table.end(UNCHANGED);
-        }
-        let mut value = ptr::null_mut();
-        // SAFETY: a live env, and the reference that the slab has.
-        unsafe { sys::napi_get_reference_value(self.state.raw(), reference, &raw mut value) };
-        self.shown(RENEWED, value)
-    }
-
-    fn copy_to(&self, subscription: &mut Subscription, into: &mut [MaybeUninit<u8>], offset: usize) {
-        subscription.copy_new(into, |delivery| self.table.push(delivery, offset + delivery.offset));
-    }
-
-    /// The batch is in another ArrayBuffer than before, which JavaScript will ask for.
-    fn shown(&self, which: u32, memory: sys::napi_value) -> i32 {
-        let mut reference = ptr::null_mut();
-        // SAFETY: a live env, and a value of the scope of this call.
-        unsafe { sys::napi_create_reference(self.state.raw(), memory, 1, &raw mut reference) };
-        self.forget(self.memory.replace(reference));
-        self.table.end(which)
-    }
-
-    pub(super) fn forget(&self, reference: sys::napi_ref) {
-        if !reference.is_null() {
-            // SAFETY: our own reference, not used again.
-            unsafe { sys::napi_delete_reference(self.state.raw(), reference) };
-        }
+        self.landing.land(subscription.leased_bytes(), |into, offset| {
+            subscription.copy_new(into, |delivery| self.landing.table.push(delivery, offset + delivery.offset));
+        })
     }
 }

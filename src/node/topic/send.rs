@@ -9,8 +9,7 @@ use napi_derive::napi;
 use super::TopicHandle;
 use crate::node::chunk::Chunk;
 use crate::node::direct;
-use crate::node::queue::{DAMAGED, OUTBOX, deadline, sent, size};
-use crate::queue::Corrupt;
+use crate::node::queue::{OUTBOX, deadline, send_outbox, sent};
 
 #[napi]
 impl TopicHandle {
@@ -25,15 +24,7 @@ impl TopicHandle {
     pub fn sender<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
         let inner = Rc::clone(&self.inner);
         direct::function(env, move |[length]| {
-            inner.with(|line| {
-                // SAFETY: JavaScript does not run meanwhile, and no other thread has the outbox.
-                let outbox = unsafe { inner.outbox.bytes() };
-                let wire = outbox.get(..size(length)).ok_or(Corrupt);
-                match wire.and_then(|wire| line.topic().publish_batch(wire)) {
-                    Ok((taken, _)) => i32::try_from(taken).unwrap_or(i32::MAX),
-                    Err(Corrupt) => DAMAGED,
-                }
-            })
+            inner.with(|line| send_outbox(&inner.outbox, length, |wire| line.topic().publish_batch(wire)))
         })
     }
 

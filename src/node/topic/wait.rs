@@ -4,7 +4,8 @@ use napi_derive::napi;
 
 use super::{Inner, TopicHandle};
 use crate::node::env::errno;
-use crate::queue::{Sleeper, Waiter, Want};
+use crate::node::queue::{wake, want};
+use crate::queue::{Sleeper, Waiter};
 
 #[napi]
 impl TopicHandle {
@@ -41,15 +42,6 @@ impl Waiter for Inner {
     }
 
     fn wake(&self) {
-        // Out of the cell during the call: it may close this very handle.
-        let Some(callback) = self.on_wake.take() else { return };
-        callback.call(&[]);
-        if self.line.borrow().is_some() {
-            *self.on_wake.borrow_mut() = Some(callback);
-        }
+        wake(&self.on_wake, || self.line.borrow().is_some());
     }
-}
-
-fn want(room: bool) -> Want {
-    if room { Want::Room } else { Want::Messages }
 }
