@@ -4,7 +4,7 @@ const { ERR_QUEUE_CLOSED } = require('../errors')
 const { PART } = require('./codec')
 const { callError } = require('./errors')
 const { ROW, lengthAt, offsetAt } = require('./inbox')
-const { View, place } = require('./view')
+const { View, place, show } = require('./view')
 const { BURST } = require('./waiting')
 
 /** @typedef {InstanceType<typeof View>} ViewOf */
@@ -85,12 +85,9 @@ class Drain {
   /** @type {(each: (view: ViewOf) => void, tag: number, index: number) => void} */
   #part (each, tag, index) {
     const memory = this.#inbox.part(index, 0)
-    const view = new View(memory, this.#codec)
-    place(view, 0, memory.byteLength, tag & ~PART)
     try {
-      each(view)
+      show(memory, tag & ~PART, this.#codec, each)
     } finally {
-      place(view, 0, 0, -1)
       this.#inbox.hide(memory)
     }
   }

@@ -107,4 +107,21 @@ class View {
   }
 }
 
-module.exports = { View, place }
+/**
+ * Shows a message that has memory of its own.
+ * @param {ArrayBuffer} memory
+ * @param {number} tag
+ * @param {import('./codec').Codec} codec
+ * @param {(view: View) => void} each
+ */
+function show (memory, tag, codec, each) {
+  const view = new View(memory, codec)
+  place(view, 0, memory.byteLength, tag)
+  try {
+    each(view)
+  } finally {
+    place(view, 0, 0, -1)
+  }
+}
+
+module.exports = { View, place, show }

@@ -9,7 +9,7 @@ const { cut } = require('../cut')
 const { BYTES, decode, PART } = require('../queue/codec')
 const { callError } = require('../queue/errors')
 const { NOTHING, NO_MEMORY, OWN, ROW, UNCHANGED, lengthAt, offsetAt } = require('../queue/inbox')
-const { View, place } = require('../queue/view')
+const { View, place, show } = require('../queue/view')
 
 /** Bytes of messages in a batch, more or less. */
 const BATCH_BYTES = 256 * 1024
@@ -108,7 +108,7 @@ class Inbox {
         const tag = this.#table[row + 2]
         seen++
         if (tag & PART) {
-          this.#drainPart(each, index, tag)
+          show(this.#part(index), tag & ~PART, this.#codec, each)
         } else {
           place(view, offsetAt(this.#table, row), lengthAt(this.#table, row), tag)
           each(view)
@@ -124,18 +124,6 @@ class Inbox {
   settle () {
     this.#memory = NO_MEMORY
     this.#count = this.#taken = 0
-  }
-
-  /** @type {(each: (view: InstanceType<typeof View>) => void, index: number, tag: number) => void} */
-  #drainPart (each, index, tag) {
-    const memory = this.#part(index)
-    const view = new View(memory, this.#codec)
-    place(view, 0, memory.byteLength, tag & ~PART)
-    try {
-      each(view)
-    } finally {
-      place(view, 0, 0, -1)
-    }
   }
 
   /**

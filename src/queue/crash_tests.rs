@@ -169,9 +169,15 @@ pub(super) fn check(parent: &mut Work, said: &Said, ack: bool, what: &str) {
 }
 
 fn run(role: &str, place: &Place, crash: &str) -> (Said, bool) {
-    let Place::Name(name) = place else { unreachable!("a named queue") };
+    let (text, died) = run_child("queue::crash_tests::child", role, place, crash);
+    (said_by(&text), died)
+}
+
+/// Runs the child `test` in a process of its own, which kills itself at `crash`: what it printed, and whether it died of that.
+pub(crate) fn run_child(test: &str, role: &str, place: &Place, crash: &str) -> (String, bool) {
+    let Place::Name(name) = place else { unreachable!("a named one") };
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "queue::crash_tests::child", "--ignored", "--nocapture", "--test-threads=1"])
+        .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
         .env("INTERPROC_CRASH_ROLE", role)
         .env("INTERPROC_CRASH_QUEUE", name.as_str())
         .env("INTERPROC_CRASH_AT", crash)
@@ -184,7 +190,7 @@ fn run(role: &str, place: &Place, crash: &str) -> (Said, bool) {
     let status = child.wait().unwrap();
     let died = std::os::unix::process::ExitStatusExt::signal(&status) == Some(libc::SIGKILL);
     assert!(died || status.success(), "{crash}: {text}");
-    (said_by(&text), died)
+    (text, died)
 }
 
 /// What a child told of itself.

@@ -102,7 +102,7 @@ pub enum Sent {
 }
 
 #[cfg(all(test, not(interproc_loom)))]
-mod crash_tests;
+pub(crate) mod crash_tests;
 #[cfg(all(test, not(interproc_loom)))]
 mod queue_tests;
 #[cfg(all(test, not(interproc_loom)))]

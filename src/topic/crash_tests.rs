@@ -2,8 +2,7 @@
 //! and not stall, and a lossy subscriber's count must stay exact. The child is this test binary again, and raises SIGKILL
 //! itself (see `queue::crash`).
 
-use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::tests::{copied, receive_all};
 use super::{Subscription, Topic, Wish};
 use crate::queue::Sent;
+use crate::queue::crash_tests::run_child;
 use crate::queue::tests::{new, unique, wire};
 use crate::shm::Place;
 use crate::sync::steps::LEFT;
@@ -135,21 +135,7 @@ fn text(body: Vec<u8>) -> String {
 
 /// The messages whose publishing returned.
 fn run(role: &str, place: &Place, crash: &str) -> (Vec<String>, bool) {
-    let Place::Name(name) = place else { unreachable!("a named topic") };
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "topic::crash_tests::child", "--ignored", "--nocapture", "--test-threads=1"])
-        .env("INTERPROC_CRASH_ROLE", role)
-        .env("INTERPROC_CRASH_QUEUE", name.as_str())
-        .env("INTERPROC_CRASH_AT", crash)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut text = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-    let status = child.wait().unwrap();
-    let died = std::os::unix::process::ExitStatusExt::signal(&status) == Some(libc::SIGKILL);
-    assert!(died || status.success(), "{crash}: {text}");
+    let (text, died) = run_child("topic::crash_tests::child", role, place, crash);
     (text.lines().filter_map(|line| line.strip_prefix("#sent ")).map(str::to_owned).collect(), died)
 }
 
