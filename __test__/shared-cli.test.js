@@ -2,6 +2,7 @@
 
 const { spawnSync } = require('node:child_process')
 const path = require('node:path')
+const { Queue } = require('../lib/queue')
 const { SharedBuffer } = require('../lib/shared')
 const { Topic } = require('../lib/topic')
 const { randomName, segmentsNamed } = require('./fixtures/shared-support')
@@ -34,6 +35,18 @@ test('interproc ls shows topics', () => {
   expect(interproc('ls').stdout.split('\n').find(each => each.includes(name))).toMatch(/^topic /)
   topic.close()
   expect(JSON.parse(interproc('ls', '--json').stdout).find(info => info.name === name)).toBeUndefined()
+})
+
+test('interproc ls shows what a queue without a name holds, and rm takes its ticket', () => {
+  const queue = new Queue({ capacity: 64 * 1024 })
+  queue.trySend('waiting')
+  const found = () => JSON.parse(interproc('ls', '--json').stdout).find(info => info.ticket === queue.ticket)
+  expect(found()).toMatchObject({ kind: 'queue', name: null, usage: { sent: 1, received: 0 } })
+  expect(found().usage.used).toBeGreaterThan(0)
+  expect(interproc('rm', queue.ticket)).toMatchObject({ status: 1, stderr: expect.stringContaining('is in use') })
+  expect(interproc('rm', '--force', queue.ticket).status).toBe(0)
+  expect(found()).toBeUndefined()
+  queue.close()
 })
 
 test('a name cannot write to the terminal', () => {

@@ -95,6 +95,8 @@ export const SharedBuffer: SharedBufferConstructor
 /** One shared segment of this user on this machine. */
 export interface SegmentInfo {
   name: string | null
+  /** What opens and removes exactly this one; `null` if the file is damaged. */
+  ticket: string | null
   /** `buffer`, `queue` …; `null` if the file is damaged. */
   kind: string | null
   /** Bytes of data. */

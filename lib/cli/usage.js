@@ -31,17 +31,17 @@ class Usage {
    * @param {import('../../types/shared').SegmentInfo} info
    * @returns {Used | null} where nothing is to be told
    */
-  of ({ kind, name, health, users, fileName }) {
+  of ({ kind, ticket, health, users, fileName }) {
     // Where only we are left, we must not keep it.
     const others = users.some(({ pid, alive }) => alive && pid !== process.pid)
-    if (health !== 'in use' || name === null || !others) {
+    if (health !== 'in use' || ticket === null || !others) {
       this.#forget(fileName)
       return null
     }
     try {
       if (kind === 'locks') return locks()
       if (kind === 'counters') return counters()
-      const known = this.#open.get(fileName) ?? look(kind, name)
+      const known = this.#open.get(fileName) ?? look(kind, ticket)
       if (known === undefined) return null
       this.#open.set(fileName, known)
       return known.stats()
@@ -65,15 +65,15 @@ class Usage {
 
 /**
  * @param {string | null} kind
- * @param {string} name
+ * @param {string} ticket
  */
-function look (kind, name) {
+function look (kind, ticket) {
   if (kind === 'map') {
-    const map = new SharedMap(name)
+    const map = new SharedMap(ticket)
     return { stats: () => ({ holds: `${map.size} entries`, entries: map.size }), close: () => map.close() }
   }
   if (kind === 'topic') {
-    const topic = new Topic(name, { create: false })
+    const topic = new Topic(ticket)
     return {
       stats () {
         const stats = topic.stats()
@@ -84,7 +84,7 @@ function look (kind, name) {
     }
   }
   if (kind !== 'queue') return undefined
-  const queue = new Queue(name, { create: false })
+  const queue = new Queue(ticket)
   return {
     stats () {
       const stats = queue.stats()

@@ -59,9 +59,10 @@ function call (action, syscall = 'list', place) {
  * @param {import('../binding.js').SegmentInfo} info
  * @returns {SegmentInfo}
  */
-function describe ({ fileName, name, kind, size, total, persistent, created, users, health }) {
+function describe ({ fileName, name, ticket, kind, size, total, persistent, created, users, health }) {
   return {
     name: name ?? null,
+    ticket: ticket ?? null,
     kind: kind ?? null,
     size,
     total,

@@ -55,6 +55,7 @@ enum Memory {
 pub(crate) struct SegmentInfo {
     pub file_name: String,
     pub name: Option<String>,
+    pub ticket: Option<String>,
     pub kind: Option<String>,
     pub size: f64,
     pub total: f64,
@@ -358,6 +359,7 @@ fn describe(info: shm::Info) -> SegmentInfo {
     SegmentInfo {
         file_name: info.file_name,
         name: info.name,
+        ticket: info.ticket.map(|ticket| ticket.to_string()),
         kind: info.kind.map(|kind| kind.to_string()),
         size: number(info.size),
         total: number(info.total),

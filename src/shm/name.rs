@@ -167,6 +167,11 @@ pub(super) fn file_name(place: u128) -> OsString {
     format!("{}{place:032x}", file_prefix()).into()
 }
 
+/// The inverse of [`file_name`].
+pub(super) fn place_of(file_name: &str) -> Option<u128> {
+    hex128(file_name.strip_prefix(&file_prefix())?).ok()
+}
+
 /// Begins the file names of segments that are not published yet.
 pub(super) fn draft_prefix() -> String {
     format!("{}new.", file_prefix())

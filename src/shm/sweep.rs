@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::create::PATIENCE;
 use super::error::{CreateError, OpenError};
 use super::header::{self, HEADER_LEN, Kind, TABLE_OFFSET};
-use super::name::{self, Place};
+use super::name::{self, Place, Ticket};
 use super::open::{check_owner, read_header, read_header_bytes};
 use super::participants::{TABLE_LEN, User, anyone_lives, users_of_file};
 use super::sys_unix as sys;
@@ -25,6 +25,8 @@ pub struct Info {
     pub file_name: String,
     /// The user's name for it; `None` if it has none, or cannot be read.
     pub name: Option<String>,
+    /// What opens exactly this one; `None` if it cannot be read.
+    pub ticket: Option<Ticket>,
     /// What lives in it; `None` if it cannot be read.
     pub kind: Option<Kind>,
     /// Bytes of data.
@@ -268,6 +270,7 @@ fn look_at(file: &File, file_name: &str) -> io::Result<Info> {
     let mut info = Info {
         file_name: file_name.to_owned(),
         name: None,
+        ticket: None,
         kind: None,
         size: 0,
         total,
@@ -284,6 +287,7 @@ fn look_at(file: &File, file_name: &str) -> io::Result<Info> {
             info.users = users_of_file(file, &table)?;
             info.name = (!header.name.is_empty()).then_some(header.name);
             info.kind = Some(header.kind);
+            info.ticket = name::place_of(file_name).map(|place| Ticket { kind: header.kind, place, id: header.id });
             info.size = header.data_len as u64;
             info.persistent = header.persistent;
             info.created = header.created;
