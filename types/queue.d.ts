@@ -83,7 +83,7 @@ export interface QueueStats {
   capacity: number
   /** Bytes of them that are in use. */
   used: number
-  /** Messages sent and received by the handles that are open now. */
+  /** Messages sent and received. Without `ack`, `received` has exactly those that programs got, also such as were killed then. */
   sent: number
   received: number
 }

@@ -87,7 +87,7 @@ fn a_recovery_that_is_killed_too_is_taken_up() {
 }
 
 /// What a child said before it died: what it saw, acknowledged, and what its sends returned for.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Said {
     seen: Vec<String>,
     /// Killed between the queue's knowledge of it and ours: either is right.
@@ -166,6 +166,10 @@ pub(super) fn check(parent: &mut Work, said: &Said, ack: bool, what: &str) {
         assert!(found.contains_key(message) || gone.contains(message) || maybe, "{what}: {message} is lost");
     }
     assert_eq!(parent.stats().used, 0, "{what}: slots stay in use");
+    if !ack {
+        // The soak relies on this: so many were handed over, neither more nor less, whenever the child died.
+        assert_eq!(parent.stats().received, (said.seen.len() + found.len()) as u64, "{what}: {said:?}, {found:?}");
+    }
 }
 
 fn run(role: &str, place: &Place, crash: &str) -> (Said, bool) {

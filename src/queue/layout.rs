@@ -72,12 +72,44 @@ pub(crate) struct Seat {
     /// What it subscribed to in a topic: 0 nothing, 1 reliable, 2 lossy.
     pub(crate) subscribed: AtomicU32,
     rest: [AtomicU32; 3],
-    /// Messages of the present lease that the application has got.
-    pub(crate) mark: AtomicU32,
-    unused: [AtomicU32; 15],
+    /// Messages that applications have got here: the lower half is the [`mark`](Self::mark), the upper half is those before the
+    /// present lease, modulo 2^32. One word, so that their sum is right at every moment, also of a death.
+    got: AtomicU64,
+    unused: [AtomicU32; 14],
 }
 
 const _: () = assert!(size_of::<Seat>() == 128);
+
+impl Seat {
+    /// Messages of the present lease that the application has got.
+    pub(crate) fn mark(&self) -> &AtomicU32 {
+        // SAFETY: the first half of an aligned word, which lives as long; both are atomics.
+        unsafe { &*std::ptr::from_ref(&self.got).cast() }
+    }
+
+    /// A lease begins, or the time of another owner: the mark is 0, and what it said is of the past.
+    pub(crate) fn clear_mark(&self) {
+        self.got.store((u64::from(self.got()) << 32).to_le(), Ordering::Release);
+    }
+
+    /// Messages received from here. In a queue without acknowledgement exactly those that applications have got, also those who
+    /// were killed then: the counter may be behind, or before, by what is in one lease.
+    pub(crate) fn received(&self, exact: bool) -> u64 {
+        let counted = self.received.load(Ordering::Relaxed);
+        let ahead = if exact { self.got().wrapping_sub(low(counted)) } else { 0 };
+        counted.wrapping_add_signed(ahead.cast_signed().into())
+    }
+
+    fn got(&self) -> u32 {
+        let got = u64::from_le(self.got.load(Ordering::Relaxed));
+        low(got).wrapping_add(low(got >> 32))
+    }
+}
+
+fn low(word: u64) -> u32 {
+    let [a, b, c, d, ..] = word.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
 
 /// How a sleeper wants to be woken.
 pub(crate) const BELL: u32 = 1;

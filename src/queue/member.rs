@@ -46,9 +46,9 @@ pub struct Stats {
     pub capacity: u64,
     /// Bytes of them that are in use.
     pub used: u64,
-    /// Messages sent by the handles that are open now.
+    /// Messages that were sent.
     pub sent: u64,
-    /// Messages received by the handles that are open now.
+    /// Messages that were received. Without acknowledgement exact: with those that killed programs had just been handed.
     pub received: u64,
 }
 
@@ -165,12 +165,13 @@ impl Member {
 
     pub(crate) fn stats(&self) -> Stats {
         let slots = u64::from(self.shared.ring.shape.slots());
-        let sum = |of: fn(&layout::Seat) -> u64| self.shared.seats.iter().map(of).fold(0, u64::wrapping_add);
+        let exact = self.shared.form == Form::Work && !self.shared.flags.ack;
+        let sum = |of: &dyn Fn(&layout::Seat) -> u64| self.shared.seats.iter().map(of).fold(0, u64::wrapping_add);
         Stats {
             capacity: slots * SLOT as u64,
             used: (slots - self.room().min(slots)) * SLOT as u64,
-            sent: sum(|seat| seat.sent.load(Ordering::Relaxed)),
-            received: sum(|seat| seat.received.load(Ordering::Relaxed)),
+            sent: sum(&|seat| seat.sent.load(Ordering::Relaxed)),
+            received: sum(&|seat| seat.received(exact)),
         }
     }
 }
@@ -224,7 +225,7 @@ fn free_seat(shared: &Shared<'_>, segment: &Segment) -> Option<u16> {
         if seat.occupant.load(Ordering::Relaxed) == 0
             && seat.occupant.compare_exchange(0, ours, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         {
-            seat.mark.store(0, Ordering::Relaxed);
+            seat.clear_mark();
             return Some(number);
         }
     }

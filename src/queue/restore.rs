@@ -54,7 +54,7 @@ pub(super) fn restore(
 fn settle_all(shared: &Shared<'_>) -> Result<(), Corrupt> {
     let mut result = Ok(());
     shared.ring.walk(shared.ring.free(), |record| {
-        let mark = shared.seats[usize::from(record.state.owner)].mark.load(Ordering::Relaxed);
+        let mark = shared.seats[usize::from(record.state.owner)].mark().load(Ordering::Relaxed);
         match record.state.status {
             Status::Writing => drop(shared.ring.settle(record, record.state.owner, Status::Aborted)),
             Status::Reading => result = settle_reading(shared, record, mark),
@@ -71,7 +71,7 @@ fn leave_all_seats(shared: &Shared<'_>) {
             set.disarm(number);
         }
         seat.mode.store(0, Ordering::Relaxed);
-        seat.mark.store(0, Ordering::Relaxed);
+        seat.clear_mark();
         seat.occupant.store(0, Ordering::Relaxed);
     }
 }

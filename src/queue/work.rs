@@ -98,7 +98,7 @@ impl Work {
     /// Where the application's progress is written down, for the case that this process is killed: the number of messages
     /// of the lease that it got. Mapped as long as [`segment`](Self::segment) is.
     pub fn mark(&self) -> &std::sync::atomic::AtomicU32 {
-        &self.member.own().mark
+        self.member.own().mark()
     }
 
     /// Before waiting for messages in an event loop: from now on they ring the [`bell`](Self::bell). Then lease once more.
@@ -177,7 +177,7 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         // What the application did not get goes back; what it did not acknowledge too. In a damaged queue nothing can.
-        let seen = self.member.own().mark.load(Ordering::Acquire);
+        let seen = self.member.own().mark().load(Ordering::Acquire);
         let _ = self.give_back(seen);
         let unacknowledged = std::mem::take(&mut self.unacknowledged);
         let returned = unacknowledged.len();

@@ -210,6 +210,13 @@ static void recover(void *context, struct participant dead) {
 
 /* ---- opening and closing ---- */
 
+/* What it said is of the past, and counts in the upper half of its word. */
+static void clear_mark(struct queue *queue) {
+    _Atomic uint64_t *word = seat64(queue, queue->seat, MARK);
+    uint64_t got = atomic_load(word);
+    atomic_store(word, (got + (got >> 32)) << 32);
+}
+
 void queue_open(struct queue *queue, const char *place) {
     memset(queue, 0, sizeof *queue);
     segment_open(&queue->segment, place, KIND_QUEUE);
@@ -227,7 +234,7 @@ void queue_open(struct queue *queue, const char *place) {
         uint64_t nobody = 0;
         if (!atomic_compare_exchange_strong(seat64(queue, seat, OCCUPANT), &nobody, occupant(queue->segment.own))) continue;
         queue->seat = seat;
-        atomic_store(seat32(queue, seat, MARK), 0);
+        clear_mark(queue);
         return;
     }
     fail("512 handles have it");
@@ -400,7 +407,7 @@ static bool try_take_record(struct queue *queue, uint64_t position, uint64_t now
     /* It writes one after the other: the one that we passed by is ready by now, and comes first. */
     look->again = (look->writing[owner / 64] >> owner % 64 & 1) != 0;
     if (look->again) return false;
-    atomic_store(seat32(queue, queue->seat, MARK), 0);
+    clear_mark(queue);
     if (!settle(queue, position, now, queue->seat, READING)) return true;
     queue->held = position;
     queue->held_state = state(queue, position, slots_of(queue, now), queue->seat, READING);

@@ -54,7 +54,7 @@ class Ledger {
     this.went(number - Atomics.exchange(this.#words, 17 + 2 * producer, number))
   }
 
-  /** @param {number} consumer @param {number} count may be handed over next */
+  /** @param {number} consumer @param {number} count is being handed over now, at most */
   ask (consumer, count) {
     Atomics.store(this.#words, 16 + 2 * (PEOPLE + consumer), Atomics.load(this.#words, 17 + 2 * (PEOPLE + consumer)) + count)
   }
@@ -83,28 +83,40 @@ class Ledger {
 
   /**
    * What was sent against what was seen, at the end. Without acknowledgement a killed consumer takes along what it was just being
-   * handed, and nothing more: `handed` is the number of messages that it may have been, of all consumers.
+   * handed, and nothing more. The queue itself says how many those were: it counts each message that a program got, also if it was killed
+   * then. What it counts beyond what was seen went with the dead, if they can have had so much; whatever else is missing is lost, and
+   * whatever else it counts is wrong.
    * @param {boolean} ack
+   * @param {number} received by the queue's count
    */
-  compare (ack) {
-    const count = { messages: 0, handed: 0, missing: 0, doubt: 0, invented: 0 }
+  compare (ack, received) {
+    const count = { messages: 0, seen: 0, asked: 0, missing: 0, doubt: 0, unsure: 0, invented: 0 }
     for (let person = 0; person < PEOPLE; person++) {
       const [begun, sent] = [this.#words[16 + 2 * person], this.#words[17 + 2 * person]]
       const [asked, noted] = [this.#words[16 + 2 * (PEOPLE + person)], this.#words[17 + 2 * (PEOPLE + person)]]
-      count.handed += Math.max(asked - noted, 0)
+      count.asked += Math.max(asked - noted, 0)
       const notes = this.#notes.subarray(person * EACH, (person + 1) * EACH)
       for (let number = 0; number < begun; number++) {
         const note = notes[number]
+        if (note !== 0) count.seen++
         if (number < sent || note !== 0) count.messages++
-        if (number >= sent) continue
         if (ack ? (note & ACKNOWLEDGED) !== 0 : note !== 0) continue
-        if (ack && note & ACKNOWLEDGING) count.doubt++
+        // Its producer was killed as it sent it: it may have been there, or not.
+        if (number >= sent) count.unsure++
+        else if (ack && note & ACKNOWLEDGING) count.doubt++
         else count.missing++
       }
       if (begun > 0) count.invented += notes.subarray(begun).filter(note => note !== 0).length
     }
-    const allowed = ack ? 0 : Math.min(count.missing, count.handed)
-    return { messages: count.messages, lost: count.missing - allowed, handed: allowed + count.doubt, invented: count.invented }
+    const handed = ack ? 0 : received - count.seen
+    return {
+      messages: count.messages,
+      handed: handed + count.doubt,
+      lost: Math.max(count.missing - Math.max(Math.min(handed, count.asked), 0), 0),
+      // Handed over to nobody, or neither seen nor missing: such a count is no proof.
+      uncounted: ack ? 0 : Math.max(handed - count.asked, handed - count.missing - count.unsure, 0 - handed, 0),
+      invented: count.invented
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 
 const body = require('./body')
 const { EACH, Ledger } = require('./ledger')
+const { Inbox, NOTHING } = require('../../../lib/queue/inbox')
 
 module.exports = { note }
 
@@ -38,11 +39,33 @@ async function work ([ack, place, ticket, producer, consumer]) {
     const wrong = note(ledger, Number(consumer), message)
     if (wrong !== undefined) fail(wrong)
   }
+  askWhereTaken(ledger, Number(consumer))
   // What is shown in place cannot be acknowledged.
   const ways = CONSUMERS.filter(way => ack === 'false' || way !== drain)
   const way = ways[Math.floor(Math.random() * ways.length)]
-  way(queue, ledger, Number(consumer), noted).catch(fail)
+  way(queue, noted, count => ledger.ask(Number(consumer), count)).catch(fail)
   produce(queue, ledger, Number(producer)).catch(fail)
+}
+
+/**
+ * Who waits has been handed nothing: the ledger is told where messages are taken out of the lease, as all but `drain` do.
+ * @param {InstanceType<typeof Ledger>} ledger
+ * @param {number} own
+ */
+function askWhereTaken (ledger, own) {
+  const { take, takeMany } = Inbox.prototype
+  Inbox.prototype.take = function () {
+    ledger.ask(own, 1)
+    const value = take.call(this)
+    if (value === NOTHING) ledger.ask(own, 0)
+    return value
+  }
+  Inbox.prototype.takeMany = function (most) {
+    ledger.ask(own, most)
+    const values = takeMany.call(this, most)
+    ledger.ask(own, values.length)
+    return values
+  }
 }
 
 async function produce (queue, ledger, own) {
@@ -59,56 +82,43 @@ async function produce (queue, ledger, own) {
   }
 }
 
-async function receive (queue, ledger, own, noted) {
+async function receive (queue, noted) {
   for (;;) {
-    ledger.ask(own, 1)
     noted(await queue.receive())
     if (Math.random() < 0.01) await tick()
   }
 }
 
-async function receiveMany (queue, ledger, own, noted) {
+async function receiveMany (queue, noted) {
   for (;;) {
-    const most = 1 + Math.floor(Math.random() * 50)
-    // Who is killed while it waits has been handed nothing.
-    await queue.readable()
-    ledger.ask(own, most)
-    for (const message of await queue.receiveMany(most)) noted(message)
+    for (const message of await queue.receiveMany(1 + Math.floor(Math.random() * 50))) noted(message)
   }
 }
 
-async function iterate (queue, ledger, own, noted) {
-  ledger.ask(own, 1)
-  for await (const message of queue) {
-    noted(message)
-    ledger.ask(own, 1)
-  }
+async function iterate (queue, noted) {
+  for await (const message of queue) noted(message)
 }
 
-async function listen (queue, ledger, own, noted) {
-  ledger.ask(own, 1)
-  queue.on('message', message => {
-    noted(message)
-    ledger.ask(own, 1)
-  })
+async function listen (queue, noted) {
+  queue.on('message', noted)
 }
 
-async function receiveSync (queue, ledger, own, noted) {
+async function receiveSync (queue, noted) {
   for (;;) {
-    ledger.ask(own, 1)
     const message = queue.receiveSync({ timeout: 20 })
     if (message !== undefined) noted(message)
     if (message === undefined || Math.random() < 0.1) await tick()
   }
 }
 
-async function drain (queue, ledger, own, noted) {
+async function drain (queue, noted, ask) {
   for (;;) {
-    ledger.ask(own, 1)
+    ask(1)
     const count = queue.drain(view => {
       noted(view.toBuffer())
-      ledger.ask(own, 1)
+      ask(1)
     }, { max: 200 })
+    ask(0)
     await tick(count === 0 ? 5 : 0)
   }
 }

@@ -15,7 +15,7 @@ pub(super) fn recover(region: Region<'_>, dead: Dead) {
     let who = layout::occupant(dead.participant);
     for (number, seat) in (0..).zip(shared.seats) {
         if seat.occupant.load(Ordering::Acquire) == who {
-            let _ = settle_seat(&shared, number, seat.mark.load(Ordering::Acquire));
+            let _ = settle_seat(&shared, number, seat.mark().load(Ordering::Acquire));
             seat.subscribed.store(0, Ordering::Relaxed);
             shared.subscribers.disarm(number);
             shared.receivers.disarm(number);

@@ -40,7 +40,7 @@ impl Work {
     fn take_records(&mut self, most: u32, bytes: usize, count: &mut u32) -> Result<(), Corrupt> {
         let ring = self.member.shared.ring;
         // Before the first claim: a mark of the past must not count for it.
-        self.member.own().mark.store(0, Ordering::Release);
+        self.member.own().clear_mark();
         // SYNC: Acquire, pairs with the Release where it is counted up: we see the records that came back.
         let returned = self.member.shared.returned.load(Ordering::Acquire);
         if returned != self.heeded {

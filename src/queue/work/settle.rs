@@ -22,7 +22,10 @@ impl Work {
     /// [`Corrupt`]
     pub fn give_back(&mut self, seen: u32) -> Result<(), Corrupt> {
         let (mut returned, mut small) = (0, false);
-        self.member.own().mark.store(seen, Ordering::Release);
+        if let Some(last) = self.held.last() {
+            let leased = last.head.base.saturating_add(head_count(last.head));
+            self.member.own().mark().store(seen.min(leased), Ordering::Release);
+        }
         for held in std::mem::take(&mut self.held) {
             let count = head_count(held.head);
             let before = held.head.base;
