@@ -125,6 +125,13 @@ module.exports = [{
   ours: bulk(MB100),
   peer: framed(MB100)
 }, {
+  id: 'queue.100MB.stream',
+  title: 'Messages of 100 MiB, against a stream over a Unix socket whose chunks are looked at as they come',
+  unit: 'B/s',
+  higherIsBetter: true,
+  ours: bulk(MB100),
+  peer: peers.stream
+}, {
   id: 'queue.100MB.send',
   title: "Messages of 100 MiB, against process.send with serialization 'advanced'",
   unit: 'B/s',
