@@ -67,7 +67,14 @@ describe('large messages', () => {
     expect(kept.length).toBe(0)
   })
 
-  test('wait for room: for 16 MiB, or two messages', async () => {
+  test('wait for room: for the capacity, for 4 MiB, or two messages', async () => {
+    for (const [capacity, size, most] of [[64 * 1024, MB, 4], [2 * MB, MB, 4], [8 * MB, 2 * MB, 4], [64 * 1024, 3 * MB, 2]]) {
+      const queue = make({ capacity })
+      const bytes = Buffer.alloc(size)
+      let sent = 0
+      while (sent < 20 && queue.trySend(bytes)) sent++
+      expect([capacity, size, sent]).toEqual([capacity, size, most])
+    }
     const queue = make({ capacity: 64 * 1024 })
     const bytes = Buffer.alloc(9 * MB)
     expect([queue.trySend(bytes), queue.trySend(bytes), queue.trySend(bytes)]).toEqual([true, true, false])

@@ -9,15 +9,19 @@
 //! Queues in files use each part once: a torn one would not be told from the message before.
 
 mod cache;
+mod copy;
 mod loan;
 mod mapping;
+mod own;
 mod pool;
 mod received;
 mod sweep;
 
 pub(crate) use cache::Cache;
+pub(crate) use copy::copy_out;
 pub use loan::Loan;
-pub(crate) use pool::{Index, Pool, is_full, most_queued};
+pub(crate) use own::is_full;
+pub(crate) use pool::{Index, Pool, most_queued};
 pub use received::Part;
 pub(crate) use sweep::{named_by, sweep};
 

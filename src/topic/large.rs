@@ -11,6 +11,9 @@ use crate::queue::part::{self, PART};
 use crate::queue::state::{distance, is_behind};
 use crate::queue::{Corrupt, SendError, Sent, crash_point};
 
+/// Bytes of large messages that one publisher may have unread, if the capacity is not more.
+const UNREAD: u64 = 16 << 20;
+
 /// The large messages of one publisher that are still in the topic: position and bytes, in the order of positions.
 #[derive(Debug, Default)]
 pub(super) struct Unread(VecDeque<(u64, u64)>);
@@ -72,7 +75,7 @@ impl Topic {
                 return Ok(false);
             }
         }
-        let most = part::most_queued(&self.member.shared, length);
+        let most = part::most_queued(&self.member.shared, UNREAD, length);
         while let (bytes, Some(oldest)) = self.look_unread()
             && bytes.saturating_add(length) > most
         {

@@ -66,8 +66,8 @@ impl TopicHandle {
             Err(error) => return integer(env, unreadable(&error)),
         };
         let Some((memory, value)) = one_message(env.raw(), part.len()) else { return integer(env, -libc::ENOMEM) };
-        // SAFETY: the part has so many bytes, and so has V8's memory, which JavaScript does not see yet.
-        unsafe { memory.as_ptr().cast::<u8>().copy_from_nonoverlapping(part.as_ptr(), part.len()) };
+        // SAFETY: V8's memory, which JavaScript does not see yet.
+        part.copy_to(unsafe { &mut *memory.as_ptr() });
         // SAFETY: a value of this env and of the current scope.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
     }

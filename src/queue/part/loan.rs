@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::ptr::NonNull;
 
 use super::beside::{self, Aux};
-use super::pool::Own;
+use super::own::Own;
 
 /// Shared memory that becomes a message by [`Work::send_loan`](super::super::Work::send_loan), without a copy. What is not sent
 /// is gone with its drop.

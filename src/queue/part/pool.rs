@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
-
-use super::mapping::{Mapping, Sharing};
-use super::{Aux, Loan, Name, beside, create_file};
+use super::own::{Own, Place, capacity_for, is_full};
+use super::{Aux, Loan, Name};
 use crate::queue::SendError;
 use crate::queue::layout::{self, Shared};
 use crate::queue::ring::Corrupt;
@@ -21,8 +19,9 @@ const KEPT: u64 = 256 << 20;
 const KEPT_MESSAGES: u64 = 4;
 /// Parts kept that no message is in, at most.
 const MOST: usize = 64;
-/// Bytes of large messages that one sender may have in the queue, if the capacity is not more.
-const QUEUED: u64 = 16 << 20;
+/// Bytes of large messages that one sender may have in the queue, if the capacity is not more: with more of them in use, each is out of
+/// the caches when its turn comes (measured with 1 MiB: 16 MiB ahead are a quarter slower than 4 MiB).
+const QUEUED: u64 = 4 << 20;
 /// Or so many messages, however large: one is read while the next is written.
 const AHEAD: u64 = 2;
 
@@ -39,28 +38,6 @@ pub(crate) struct Pool {
     _segment: Arc<Segment>,
     /// After the segment: whether that is gone decides what becomes of these files.
     aux: Arc<Aux>,
-}
-
-/// A part that this process made.
-#[derive(Debug)]
-pub(super) struct Own {
-    pub(super) name: Name,
-    file: File,
-    capacity: u64,
-    /// Mapped from its second use on: the first is cheaper by a write.
-    pub(super) memory: Option<Mapping>,
-    place: Place,
-    used: Instant,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// Nobody else has it.
-    Free,
-    /// Its message is at that position of the queue.
-    Queued(u64),
-    /// Its message left the queue. A receiver may still hold it.
-    Left,
 }
 
 /// Which of the parts: until the next call that changes them.
@@ -108,7 +85,7 @@ impl Pool {
             return Ok(Err(loan));
         }
         let Some(own) = loan.take() else { return Err(Corrupt.into()) };
-        self.sync(&own.file, own.name)?;
+        own.sync(&self.aux)?;
         self.parts.push(own);
         Ok(Ok(Index(self.parts.len() - 1)))
     }
@@ -149,12 +126,12 @@ impl Pool {
         self.collect()?;
         let queued = self.parts.iter().filter(|own| matches!(own.place, Place::Queued(_)));
         let bytes = queued.map(|own| own.name.length).sum::<u64>();
-        Ok(bytes.saturating_add(length) <= most_queued(&self.shared, length))
+        Ok(bytes.saturating_add(length) <= most_queued(&self.shared, QUEUED, length))
     }
 
     /// Bytes of large messages that a sender may have in the queue.
     pub(crate) fn most(&self) -> u64 {
-        most_queued(&self.shared, 0)
+        most_queued(&self.shared, QUEUED, 0)
     }
 
     /// Looks which messages left the queue.
@@ -226,26 +203,10 @@ impl Pool {
         Ok(Some(Index(self.parts.len() - 1)))
     }
 
-    /// In a queue that survives a power cut, the body must before its record does.
-    fn sync(&self, file: &File, name: Name) -> io::Result<()> {
-        if self.aux.stays() { beside::sync(file, &name.path(&self.aux)) } else { Ok(()) }
-    }
-
     fn try_to_make(&self, length: u64, fill: &impl Fn(&File) -> io::Result<u64>) -> io::Result<Own> {
         // One that is used once needs no room for others.
         let capacity = if self.shared.flags.checked { length } else { capacity_for(length) };
-        let (name, file) = create_file(&self.aux, self.writer, self.seat)?;
-        let written = fill(&file).and_then(|filled| {
-            allocate(&file, filled, capacity)?;
-            if filled > 0 { self.sync(&file, name) } else { Ok(()) }
-        });
-        match written {
-            Ok(()) => Ok(Own { name, file, capacity, memory: None, place: Place::Free, used: Instant::now() }),
-            Err(error) => {
-                name.remove(&self.aux);
-                Err(error)
-            }
-        }
+        Own::make(&self.aux, (self.writer, self.seat), capacity, fill)
     }
 }
 
@@ -260,64 +221,7 @@ impl Drop for Pool {
     }
 }
 
-impl Own {
-    /// Whether nobody has it. Its message left the queue, so nobody will begin to.
-    fn is_free(&mut self) -> bool {
-        if self.place == Place::Left
-            && flock(&self.file, FlockOperation::NonBlockingLockExclusive).is_ok()
-            && flock(&self.file, FlockOperation::Unlock).is_ok()
-        {
-            self.place = Place::Free;
-        }
-        self.place == Place::Free
-    }
-
-    fn map(&mut self) -> io::Result<&Mapping> {
-        let memory = match self.memory.take() {
-            Some(memory) => memory,
-            None => {
-                let length = usize::try_from(self.capacity).map_err(|_| io::ErrorKind::OutOfMemory)?;
-                Mapping::new(&self.file, length, Sharing::Filled)?
-            }
-        };
-        Ok(self.memory.insert(memory))
-    }
-}
-
-/// Bytes of large messages that one sender may have in a queue or topic, if one of them has `length`.
-pub(crate) fn most_queued(shared: &Shared<'_>, length: u64) -> u64 {
-    shared.capacity().max(QUEUED).max(length.saturating_mul(AHEAD))
-}
-
-/// Room for the message and for somewhat larger ones: at most a thirty-second more.
-fn capacity_for(length: u64) -> u64 {
-    const SMALLEST: u64 = 64 << 10;
-    let step = (length.checked_next_power_of_two().unwrap_or(length) / 32).max(SMALLEST);
-    length.checked_next_multiple_of(step).unwrap_or(length).max(SMALLEST)
-}
-
-/// Backs a file's bytes with memory: touching one later cannot fail (SIGBUS).
-fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
-    // In steps: an interrupted call starts its step anew, not the whole of it.
-    const STEP: u64 = 64 << 20;
-    let mut done = from;
-    while done < to {
-        let step = STEP.min(to - done);
-        match fallocate(file, FallocateFlags::empty(), done, step) {
-            Ok(()) => done += step,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::OPNOTSUPP) => {
-                let zeros = vec![0; usize::try_from(step.min(1 << 20)).unwrap_or(1 << 20)];
-                std::os::unix::fs::FileExt::write_all_at(file, &zeros, done)?;
-                done += zeros.len() as u64;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-/// Memory, or what may be had of it, is used up.
-pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::ENOMEM | libc::EFBIG))
+/// Bytes of large messages that one sender may have in a queue or topic, if one of them has `length`: `least`, if the capacity is not more.
+pub(crate) fn most_queued(shared: &Shared<'_>, least: u64, length: u64) -> u64 {
+    shared.capacity().max(least).max(length.saturating_mul(AHEAD))
 }

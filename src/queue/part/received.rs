@@ -1,12 +1,13 @@
 //! The body of a large message, at its receiver.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::cache::{self, Mapped};
 use super::mapping::{Mapping, Sharing};
-use super::{Aux, Name};
+use super::{Aux, Name, copy_out};
 
 /// A body in this process's memory, and nobody else's to write to. The file is not used again before its drop.
 #[derive(Debug)]
@@ -70,12 +71,18 @@ impl Part {
     pub fn to_vec(&self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(self.length).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        let to: *mut u8 = bytes.as_mut_ptr();
-        // SAFETY: so many bytes are mapped until drop, and so many were just reserved; the two are not the same. No reference is made.
-        unsafe { to.copy_from_nonoverlapping(self.as_ptr(), self.length) };
+        let copied = self.copy_to(bytes.spare_capacity_mut());
         // SAFETY: reserved, and written just now.
-        unsafe { bytes.set_len(self.length) };
+        unsafe { bytes.set_len(copied) };
         Ok(bytes)
+    }
+
+    /// Copies the body, or as much of it as `into` has room for: the number of bytes.
+    pub fn copy_to(&self, into: &mut [MaybeUninit<u8>]) -> usize {
+        let length = self.length.min(into.len());
+        // SAFETY: so many bytes are mapped until drop, and `into` has them; the two are not the same. No reference is made.
+        unsafe { copy_out(self.as_ptr(), into.as_mut_ptr().cast(), length) };
+        length
     }
 
     fn start(&self) -> NonNull<u8> {

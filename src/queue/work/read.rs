@@ -99,7 +99,7 @@ impl Work {
         let length = length.ok_or(std::io::ErrorKind::InvalidInput)?;
         self.received.peek(&self.member.aux, name, |from| {
             // SAFETY: the cache checked that so many bytes are mapped there, and the target is as long; they are not the same.
-            unsafe { into.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(from, length) };
+            unsafe { part::copy_out(from, into.as_mut_ptr().cast(), length) };
         })
     }
 
