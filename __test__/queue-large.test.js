@@ -67,8 +67,8 @@ describe('large messages', () => {
     expect(kept.length).toBe(0)
   })
 
-  test('wait for room: for the capacity, for 4 MiB, or two messages', async () => {
-    for (const [capacity, size, most] of [[64 * 1024, MB, 4], [2 * MB, MB, 4], [8 * MB, 2 * MB, 4], [64 * 1024, 3 * MB, 2]]) {
+  test('wait for room: for the capacity, for 8 MiB, or two messages', async () => {
+    for (const [capacity, size, most] of [[64 * 1024, MB, 8], [2 * MB, MB, 8], [16 * MB, 4 * MB, 4], [64 * 1024, 5 * MB, 2]]) {
       const queue = make({ capacity })
       const bytes = Buffer.alloc(size)
       let sent = 0
@@ -179,6 +179,92 @@ describe('alloc', () => {
     expect(queue.alloc(0).length).toBe(0)
     expect(() => queue.alloc(-1)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }))
     expect(() => queue.alloc('1')).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }))
+  })
+})
+
+describe('bytes that wait for room', () => {
+  const detach = buffer => structuredClone(buffer.buffer, { transfer: [buffer.buffer] })
+  const full = () => {
+    const queue = make({ capacity: 4096 })
+    while (queue.trySend(Buffer.alloc(MB)));
+    while (queue.trySend('x'.repeat(500)));
+    while (queue.trySend(''));
+    return queue
+  }
+  /** What is behind the messages of `full`. */
+  async function rest (queue, count) {
+    const values = []
+    while (values.length < count) {
+      const value = await queue.receive()
+      if (value !== '' && value !== 'x'.repeat(500) && !value.equals?.(Buffer.alloc(MB))) values.push(value)
+    }
+    return values
+  }
+
+  test('a large Buffer that is detached meanwhile: an error, and no empty message', async () => {
+    const queue = full()
+    const bytes = Buffer.alloc(MB, 1)
+    const sent = queue.send(bytes)
+    const failed = expect(sent).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' })
+    const behind = queue.send('behind')
+    expect(detach(bytes).byteLength).toBe(MB)
+    expect(await rest(queue, 1)).toEqual(['behind'])
+    await Promise.all([failed, behind])
+    expect(queue.tryReceive()).toBe(undefined)
+  })
+
+  test.each([10, MB])('a Buffer of %d bytes in a list that is detached meanwhile: an error, and how many went', async size => {
+    const queue = full()
+    const bytes = Buffer.from(new ArrayBuffer(size))
+    const sent = queue.sendMany([Buffer.alloc(MB, 2), bytes, 'not sent'])
+    const failed = expect(sent).rejects.toMatchObject({ code: 'ERR_INVALID_STATE', sent: 1 })
+    detach(bytes)
+    expect(await rest(queue, 1)).toEqual([Buffer.alloc(MB, 2)])
+    await failed
+    expect(queue.tryReceive()).toBe(undefined)
+  })
+
+  test('what is detached already is an error, in every form', () => {
+    const queue = make()
+    const bytes = new Uint8Array(10)
+    const forms = [bytes, Buffer.from(bytes.buffer), new DataView(bytes.buffer), new Uint16Array(bytes.buffer), bytes.buffer]
+    detach(bytes)
+    for (const form of forms) {
+      for (const send of [value => queue.trySend(value), value => queue.sendSync(value)]) {
+        expect(() => send(form)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_STATE' }))
+      }
+    }
+    expect(queue.tryReceive()).toBe(undefined)
+    for (const empty of [Buffer.alloc(0), new DataView(new ArrayBuffer(0)), new ArrayBuffer(0)]) {
+      queue.trySend(empty)
+      expect(queue.tryReceive()).toEqual(Buffer.alloc(0))
+    }
+  })
+
+  test('large ones are read when there is room, small ones and what a codec made at the call', async () => {
+    const scratch = Buffer.alloc(MB)
+    const encode = value => scratch.fill(value)
+    const queue = make({ capacity: 4096, codec: { encode, decode: bytes => bytes[bytes.length - 1] } })
+    for (let i = 0; i < 8; i++) expect(queue.trySend(Buffer.alloc(MB, 9))).toBe(true)
+    const large = Buffer.alloc(MB, 1)
+    const small = Buffer.alloc(100, 1)
+    const sent = [queue.send(large), queue.send(small), queue.send(3), queue.send(4)]
+    large.fill(2)
+    small.fill(2)
+    for (let i = 0; i < 8; i++) await queue.receive()
+    const received = [await queue.receive(), await queue.receive(), await queue.receive(), await queue.receive()]
+    expect(received[0].equals(Buffer.alloc(MB, 2))).toBe(true)
+    expect(received.slice(1)).toEqual([Buffer.alloc(100, 1), 3, 4])
+    await Promise.all(sent)
+  })
+
+  test('an array that is used for the next values meanwhile', async () => {
+    const queue = full()
+    const values = [Buffer.alloc(MB, 3), 'second']
+    const sent = queue.sendMany(values)
+    values.length = 0
+    expect(await rest(queue, 2)).toEqual([Buffer.alloc(MB, 3), 'second'])
+    await sent
   })
 })
 

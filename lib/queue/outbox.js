@@ -3,7 +3,8 @@
 /** Messages on their way out: written one behind the other in wire form, then sent with one call. */
 
 const { isAnyArrayBuffer } = require('node:util/types')
-const { BYTES, TEXT } = require('./codec')
+const { bytesOf, validateMemory } = require('./bytes')
+const { BYTES, CUSTOM, TEXT } = require('./codec')
 const { callError } = require('./errors')
 const { lend, loanOf, sendLoan } = require('./loans')
 
@@ -11,8 +12,8 @@ const { lend, loanOf, sendLoan } = require('./loans')
 const HEAD = 8
 
 /**
- * A message that is not in the queue yet because there was no room.
- * @typedef {{ tag: number, body: Buffer, lent?: import('./loans').Lent }} Waiting
+ * A message that is not in the queue yet because there was no room. `foreign`: its bytes are the caller's, or its codec's.
+ * @typedef {{ tag: number, body: Buffer, lent?: import('./loans').Lent, foreign?: boolean }} Waiting
  */
 
 class Outbox {
@@ -86,6 +87,7 @@ class Outbox {
    */
   again ({ tag, body, lent }) {
     if (lent !== undefined) return sendLoan(lent, tag, body)
+    if (body.length === 0) validateMemory(body)
     const taken = this.#handle.sendOne(tag, body)
     if (taken < 0) throw callError(taken, 'send')
     return taken === 1
@@ -99,7 +101,7 @@ class Outbox {
    * @returns {boolean} whether there was room in time
    */
   sendSync (value, timeout, spin) {
-    const waiting = loanOf(this.#handle, value) === undefined && this.#append(value) ? this.#sendOne() : this.encode(value)
+    const waiting = loanOf(this.#handle, value) === undefined && this.#append(value) ? this.#sendOne() : this.#message(value)
     if (waiting === undefined) return true
     const { tag, body, lent } = waiting
     if (lent !== undefined) return sendLoan(lent, tag, body, timeout)
@@ -157,6 +159,7 @@ class Outbox {
   /** @type {(tag: number, bytes: Uint8Array) => boolean} */
   #appendBytes (tag, bytes) {
     const { length } = bytes
+    if (length === 0) validateMemory(bytes)
     const at = this.#used
     const end = at + HEAD + ((length + 7) & ~7)
     if (length > this.#most || end > this.#bytes.length) return false
@@ -185,20 +188,42 @@ class Outbox {
 
   /** @param {any} value */
   #sendLarge (value) {
-    const waiting = this.encode(value)
-    return this.again(waiting) ? undefined : waiting
+    const message = this.#message(value)
+    return this.again(message) ? undefined : this.#kept(message)
   }
 
   /**
-   * The message that a value makes.
+   * The message that a value makes, to be sent later.
    * @param {any} value
-   * @returns {Waiting} whose body may be the caller's own bytes
+   * @returns {Waiting}
    */
-  encode (value) {
+  encode (value) { return this.#kept(this.#message(value)) }
+
+  /**
+   * @param {any} value
+   * @returns {Waiting}
+   */
+  #message (value) {
     if (typeof value === 'string') return { tag: TEXT, body: Buffer.from(value) }
-    if (ArrayBuffer.isView(value) || isAnyArrayBuffer(value)) return { tag: BYTES, body: bytesOf(value), lent: loanOf(this.#handle, value) }
+    if (ArrayBuffer.isView(value) || isAnyArrayBuffer(value)) {
+      return { tag: BYTES, body: bytesOf(value), lent: loanOf(this.#handle, value), foreign: true }
+    }
+    const { tag } = this.#codec
     const encoded = this.#codec.encode(value)
-    return { tag: this.#codec.tag, body: typeof encoded === 'string' ? Buffer.from(encoded) : bytesOf(encoded) }
+    if (typeof encoded === 'string') return { tag, body: Buffer.from(encoded) }
+    return { tag, body: bytesOf(encoded), foreign: tag === CUSTOM }
+  }
+
+  /**
+   * The message with bytes of its own while it waits, but for large ones of the caller: those are read when there is room, as
+   * `socket.write()` does it. A codec may encode the next value where it encoded this one.
+   * @param {Waiting} message
+   * @returns {Waiting}
+   */
+  #kept (message) {
+    const { tag, body, lent, foreign } = message
+    if (!foreign || lent !== undefined || (tag === BYTES && body.length > this.#most)) return message
+    return { tag, body: Buffer.from(body) }
   }
 
   /**
@@ -220,16 +245,6 @@ class Outbox {
 function afterSending (error, sent) {
   if (error instanceof Error && !('sent' in error) && Object.isExtensible(error)) Object.assign(error, { sent })
   return error
-}
-
-/**
- * @param {ArrayBufferView | ArrayBuffer | SharedArrayBuffer} value
- * @returns {Buffer}
- */
-function bytesOf (value) {
-  return ArrayBuffer.isView(value)
-    ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-    : Buffer.from(/** @type {ArrayBuffer} */ (value))
 }
 
 module.exports = { Outbox, afterSending }

@@ -61,9 +61,11 @@ class Sender {
       const list = listOf(values)
       if (!this.waits) first = this.#outbox.sendMany(list, 0)
       if (first === list.length) return this.#sent()
+      // The program may use its array for the next ones meanwhile.
+      const rest = list.slice()
       return this.#waiting.add(() => {
-        first = this.#outbox.sendMany(list, first)
-        return first === list.length ? { value: undefined } : undefined
+        first = this.#outbox.sendMany(rest, first)
+        return first === rest.length ? { value: undefined } : undefined
       }, signal).catch(error => { throw afterSending(error, first) })
     } catch (error) {
       return Promise.reject(afterSending(error, first))

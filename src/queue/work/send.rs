@@ -26,7 +26,7 @@ impl Work {
     }
 
     /// Sends one message of any size: what does not fit the ring is written beside it. There may be as many bytes of this
-    /// sender's beside the ring as the queue's capacity, or 4 MiB, or two messages; from then on the queue is full for it.
+    /// sender's beside the ring as the queue's capacity, or 8 MiB, or two messages; from then on the queue is full for it.
     ///
     /// # Errors
     /// [`SendError`]: the disk or `/dev/shm` is full, for instance.
