@@ -6,6 +6,7 @@
  * this process is killed. What is not taken before the event loop goes on is given back, for other receivers.
  */
 
+const { block } = require('../blocking')
 const { cut } = require('../cut')
 const { BYTES, decode, PART } = require('./codec')
 const { Message } = require('./message')
@@ -125,7 +126,7 @@ class Inbox {
    */
   takeSync (timeout, spin) {
     if (this.busy) throw new ERR_INVALID_STATE('receiveSync() cannot wait for messages that are being shown by drain() or decoded')
-    if (this.#taken === this.#count) this.#leased(this.#fetchSync(1, LEASE_BYTES, timeout, spin))
+    if (this.#taken === this.#count) this.#leased(block(timeout, spin, (timeout, spin) => this.#fetchSync(1, LEASE_BYTES, timeout, spin)))
     return this.#count === 0 ? NOTHING : this.take()
   }
 

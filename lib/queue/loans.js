@@ -2,6 +2,7 @@
 
 /** Messages that their sender writes where they will be read: shared memory that is lent until it is sent. */
 
+const { block } = require('../blocking')
 const { callError } = require('./errors')
 const { ERR_INVALID_STATE } = require('../errors')
 
@@ -67,7 +68,7 @@ function sendLoan (lent, tag, body, timeout = 0) {
   if (lent.sent) throw new ERR_INVALID_STATE('the buffer was sent already')
   // No loan is empty at first. What is detached may be another's by now, and an empty message is not what was meant.
   if (body.byteLength === 0) throw new ERR_INVALID_STATE('the buffer was detached before it was sent')
-  const taken = lent.handle.sendLoan(lent.loan, body.buffer, tag, body.byteLength, timeout)
+  const taken = block(timeout, 0, timeout => lent.handle.sendLoan(lent.loan, body.buffer, tag, body.byteLength, timeout))
   if (taken < 0) throw callError(taken, 'send')
   lent.sent = taken === 1
   return lent.sent

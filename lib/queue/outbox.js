@@ -2,6 +2,7 @@
 
 /** Messages on their way out: written one behind the other in wire form, then sent with one call. */
 
+const { block } = require('../blocking')
 const { isAnyArrayBuffer } = require('node:util/types')
 const { bytesOf, validateMemory } = require('./bytes')
 const { BYTES, CUSTOM, TEXT } = require('./codec')
@@ -105,7 +106,7 @@ class Outbox {
     if (waiting === undefined) return true
     const { tag, body, lent } = waiting
     if (lent !== undefined) return sendLoan(lent, tag, body, timeout)
-    const taken = this.#handle.sendSync(tag, body, timeout, spin)
+    const taken = block(timeout, spin, (timeout, spin) => this.#handle.sendSync(tag, body, timeout, spin))
     if (taken < 0) throw callError(taken, 'send')
     return taken === 1
   }

@@ -5,6 +5,7 @@
  * subscriber's own: publishers may write over their place in the topic.
  */
 
+const { block } = require('../blocking')
 const { cut } = require('../cut')
 const { BYTES, decode, PART } = require('../queue/codec')
 const { callError } = require('../queue/errors')
@@ -86,7 +87,8 @@ class Inbox {
    * @param {number} spin microseconds of looking without sleeping
    */
   takeSync (timeout, spin) {
-    if (this.#taken === this.#count && !this.#fetched(this.#fetchSync(BATCH, BATCH_BYTES, timeout, spin))) return NOTHING
+    const attempt = (/** @type {number} */ timeout, /** @type {number} */ spin) => this.#fetchSync(BATCH, BATCH_BYTES, timeout, spin)
+    if (this.#taken === this.#count && !this.#fetched(block(timeout, spin, attempt))) return NOTHING
     return this.take()
   }
 
