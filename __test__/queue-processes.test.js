@@ -1,6 +1,9 @@
 'use strict'
 
+const { spawn } = require('node:child_process')
+const { once } = require('node:events')
 const fs = require('node:fs')
+const path = require('node:path')
 const { Worker } = require('node:worker_threads')
 const { Queue } = require('..')
 const { worker } = require('./fixtures/queue-support')
@@ -22,6 +25,24 @@ test('messages cross to another process and back', async () => {
   }
   await there.send('end')
   expect(await end).toBe(0)
+})
+
+// Nothing is closed then, and nothing dropped.
+test.each(['process.exit(0)', 'setTimeout(() => { throw new Error() })', 'queue.unref()'])('what a receiver has that ends by %s goes to another', async end => {
+  for (const ack of [true, false]) {
+    const queue = make({ ack })
+    await queue.sendMany(['first', 'second', 'third'])
+    // It fetches all, and one of them is handed to it.
+    const code = `const queue = new Queue('${queue.ticket}'); queue.tryReceive(); queue.tryReceive(); ${end}`
+    await once(spawn(process.execPath, ['-e', `const { Queue } = require('${path.join(__dirname, '..')}'); ${code}`]), 'exit')
+    const rest = []
+    for (let message; (message = queue.receiveSync({ timeout: 300 })) !== undefined;) {
+      rest.push(ack ? message.data : message)
+      if (ack) message.ack()
+    }
+    expect(rest.sort()).toEqual(ack ? ['first', 'second', 'third'] : ['third'])
+    expect(queue.stats().used).toBe(0)
+  }
 })
 
 describe('waiting in the event loop', () => {

@@ -1,6 +1,8 @@
 'use strict'
 
+const { spawn } = require('node:child_process')
 const { once } = require('node:events')
+const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { Worker } = require('node:worker_threads')
 const { Topic } = require('..')
@@ -60,6 +62,17 @@ test("'message' listeners and blocking calls in another process", async () => {
     expect([await line(), await line()]).toEqual(['"b"', '"end"'])
     expect(await end).toBe(0)
   }
+})
+
+// Nothing is closed then, and nothing dropped.
+test.each(['process.exit(0)', 'setTimeout(() => { throw new Error() })', 'topic.unref()'])('a subscriber that ends by %s holds nobody up', async end => {
+  const topic = make({ capacity: 4096 })
+  for (const lossy of [true, false]) {
+    const code = `const topic = new Topic('${topic.ticket}'); topic.subscribe({ lossy: ${lossy} }); ${end}`
+    await once(spawn(process.execPath, ['-e', `const { Topic } = require('${path.join(__dirname, '..')}'); ${code}`]), 'exit')
+    expect(topic.stats()).toMatchObject({ subscribers: 0, lossy: 0 })
+  }
+  for (let i = 0; i < 200; i++) await topic.publish('x'.repeat(100))
 })
 
 describe('kill -9 and SIGSTOP', () => {

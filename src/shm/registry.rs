@@ -57,7 +57,7 @@ extern "C" fn leave_all() {
     let open: Vec<_> = known.values().filter_map(Weak::upgrade).collect();
     drop(known);
     for segment in open {
-        segment.leave();
+        segment.leave_at_exit();
         // Other threads run on until the very end: the memory stays mapped.
         std::mem::forget(segment);
     }

@@ -191,13 +191,28 @@ impl Segment {
             return;
         }
         self.table().leave(self.own);
-        // Whoever is last succeeds. An error leaves the file to the next sweep.
-        if !self.header.persistent && sys::flock(&self.file, true).unwrap_or(false) && !self.has_news() {
-            let _ = sweep::unlink_unused(&self.file, &self.path);
-        }
+        self.unlink_if_last();
         // Closing would not be enough: a child between fork and exec has the open file, and its locks, for a moment longer.
         let _ = self.table().let_go(&self.file, self.own);
         let _ = sys::release(&self.file);
+    }
+
+    /// The same at the process's end, which drops no handle.
+    pub(super) fn leave_at_exit(&self) {
+        if !matches!(self.header.kind, Kind::QUEUE | Kind::TOPIC) {
+            self.leave();
+        } else if self.pid == std::process::id() {
+            // Seats and messages are still ours, and a place that is given back in order says that nothing is: others settle them
+            // once the kernel has let go of it, as after any death.
+            self.unlink_if_last();
+        }
+    }
+
+    /// Whoever is last succeeds. An error leaves the file to the next sweep.
+    fn unlink_if_last(&self) {
+        if !self.header.persistent && sys::flock(&self.file, true).unwrap_or(false) && !self.has_news() {
+            let _ = sweep::unlink_unused(&self.file, &self.path);
+        }
     }
 
     /// Asks `keep` at the end, if this process is the last to leave: whether the file stays all the same. The first one asked for counts.

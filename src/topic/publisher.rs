@@ -174,7 +174,7 @@ impl Topic {
 
     /// What it holds and did. Whoever died is not counted.
     pub fn stats(&mut self) -> Stats {
-        self.member.look_around();
+        self.member.settle_dead();
         let stats = self.member.stats();
         let count = |what| {
             let seats = self.member.shared.seats.iter();

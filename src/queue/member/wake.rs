@@ -72,6 +72,11 @@ impl Member {
         if empty && !self.shared.subscribers.any() {
             return false;
         }
+        self.settle_dead()
+    }
+
+    /// The same, even if there is nothing that anyone could wait for.
+    pub(crate) fn settle_dead(&mut self) -> bool {
         // A failing fcntl tells nothing: nobody is dead without proof.
         if self.segment.recover_dead(&recover).unwrap_or(0) == 0 {
             return false;
