@@ -3,7 +3,8 @@
 /**
  * Messages on their way in. A *lease* fetches a batch with one call; the messages of it are still the queue's until they are
  * taken here, one by one or all at once. How many were taken is written into shared memory, so that the others come back if
- * this process is killed. What is not taken before the event loop goes on is given back, for other receivers.
+ * this process is killed. What is not taken before the event loop goes on is given back, for other receivers, unless messages
+ * are taken so fast that these would be gone in its next turn.
  */
 
 const { block } = require('../blocking')
@@ -49,6 +50,8 @@ class Inbox {
   #slab = NO_MEMORY
   #count = 0
   #taken = 0
+  /** Messages that were taken of the leases before. */
+  #past = 0
   #most = 1
   #settling = false
   /** Set with the queue's end. */
@@ -196,17 +199,22 @@ class Inbox {
   #finish () {
     const result = this.#settled(this.#count)
     this.#memory = NO_MEMORY
+    this.#past += this.#count
     this.#count = this.#taken = 0
     if (this.#most < MOST) this.#most *= 2
     if (result < 0) throw callError(result, 'receive')
   }
 
-  /** Others may be idle: a receiver that turns to other things keeps nothing. */
+  /** Others may be idle: a receiver that turns to other things keeps nothing. One that is through in another such turn goes on. */
   #settleSoon () {
     this.#settling = true
+    const before = this.#past + this.#taken
     setImmediate(() => {
       this.#settling = false
-      if (!this.closed) this.settle()
+      const left = this.#count - this.#taken
+      if (this.closed || left === 0) return
+      if (this.#past + this.#taken - before >= left) this.#settleSoon()
+      else this.settle()
     })
   }
 

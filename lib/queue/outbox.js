@@ -9,6 +9,9 @@ const { BYTES, CUSTOM, TEXT } = require('./codec')
 const { callError } = require('./errors')
 const { lend, loanOf, sendLoan } = require('./loans')
 
+/** Called directly: to look for it among all that a Buffer inherits costs a fifth of the copying of a small message. */
+const { set } = Uint8Array.prototype
+
 /** Bytes before a body: length (32 bits are enough here), tag in the upper half of the second word. */
 const HEAD = 8
 
@@ -166,7 +169,7 @@ class Outbox {
     if (length > this.#most || end > this.#bytes.length) return false
     this.#words[at >>> 2] = length
     this.#words[(at >>> 2) + 1] = tag << 16
-    this.#bytes.set(bytes, at + HEAD)
+    set.call(this.#bytes, bytes, at + HEAD)
     this.#used = end
     return true
   }

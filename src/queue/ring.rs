@@ -124,6 +124,14 @@ impl<'a> Ring<'a> {
         self.states[self.shape.index(position)].store(self.shape.pack(ready), Ordering::Release);
     }
 
+    /// Ends the reading of a record.
+    pub(crate) fn end(&self, record: Record, owner: u16) {
+        let done = State { owner, status: Status::Done, ..record.state };
+        // Only the owner changes a state from Reading, or one who has proof of its death: no compare needed.
+        // SYNC: Release, pairs with the Acquire in `at`: what the reader did comes before the slots' next life.
+        self.states[self.shape.index(record.position)].store(self.shape.pack(done), Ordering::Release);
+    }
+
     /// The record that begins at `position`, if it was claimed and its slot not used again since.
     pub(crate) fn at(&self, position: u64) -> Result<Option<Record>, Corrupt> {
         let index = self.shape.index(position);

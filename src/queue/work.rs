@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::bell::Bell;
 use super::layout::Flags;
 use super::member::{Member, New, Sleeper, Stats, settle_reading};
-use super::record::Head;
+use super::record::{Head, Message};
 use super::ring::Record;
 use super::{JoinError, Restored, beside::Aux, part};
 use crate::shm::{Kind, Place, Segment};
@@ -38,7 +38,7 @@ pub struct Work {
     unacknowledged: HashMap<u64, Held>,
     /// A damaged record was met, and not told yet.
     damaged: bool,
-    scratch: Vec<Delivery>,
+    scratch: Vec<Message>,
     /// Bytes of large messages that left the queue through us since senders were woken for that.
     left: u64,
     /// Files of large messages: received, and sent. After the member: our seat is empty when the latter are cleared away.

@@ -28,6 +28,7 @@ impl Member {
         let Claim::At(position) = self.shared.ring.claim(slots, self.seat, &mut self.seen_free)? else {
             return Ok(Sent::Full);
         };
+        self.shared.fetch_ahead(position, slots);
         let mut heads = [0; HEAD + MESSAGE_HEAD];
         heads[..HEAD].copy_from_slice(&head.encode());
         heads[HEAD..].copy_from_slice(&record::message_head(body.len(), tag));
@@ -73,6 +74,7 @@ impl Member {
         let Claim::At(position) = self.shared.ring.claim(slots, self.seat, &mut self.seen_free)? else {
             return Ok(Sent::Full);
         };
+        self.shared.fetch_ahead(position, slots);
         let check = if self.shared.flags.checked { record::checksum(position, count, wire) } else { 0 };
         let head = Head { count, length: wire.len() as u64, check, ..Head::default() };
         self.shared.write(position, 0, &head.encode())?;

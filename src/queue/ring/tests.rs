@@ -84,7 +84,7 @@ mod models {
                 let Some(record) = ring.settle(record, owner, Status::Reading) else { continue };
                 // SAFETY: the lease is ours.
                 found.push(self.slots[self.shape.index(record.position)].with(|cell| unsafe { *cell }));
-                ring.settle(record, owner, Status::Done).unwrap();
+                ring.end(record, owner);
             }
             ring.reclaim(|record| matches!(record.state.status, Status::Done | Status::Aborted)).unwrap();
             found
@@ -262,10 +262,10 @@ mod models {
             // Acknowledged out of order, by whichever; both free what they can.
             let second = thread::spawn(move || {
                 let ring = other.ring();
-                ring.settle(leased[1], 2, Status::Done).unwrap();
+                ring.end(leased[1], 2);
                 ring.reclaim(over).unwrap()
             });
-            ring.settle(leased[0], 2, Status::Done).unwrap();
+            ring.end(leased[0], 2);
             let freed = ring.reclaim(over).unwrap();
             let freed = freed + second.join().unwrap() + ring.reclaim(over).unwrap();
             assert_eq!(freed, 2);
@@ -426,7 +426,7 @@ mod histories {
             let Claim::At(position) = ring.claim(slots, 3, &mut ring.free()).unwrap() else { panic!("full") };
             ring.commit(position, slots, 3);
             let reading = ring.settle(ring.at(position).unwrap().unwrap(), 5, Status::Reading).unwrap();
-            ring.settle(reading, 5, Status::Done).unwrap();
+            ring.end(reading, 5);
         };
         pass(4);
         pass(4);
@@ -494,7 +494,7 @@ mod histories {
                     }
                     Step::Finish(index) => {
                         if let Some((record, slots)) = pick(&mut reading, index) {
-                            prop_assert!(ring.settle(record, 5, Status::Done).is_some());
+                            ring.end(record, 5);
                             owners.iter_mut().skip(shape.index(record.position)).take(slots as usize).for_each(|owner| *owner = None);
                         }
                     }

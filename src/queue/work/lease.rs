@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Held, Work};
+use crate::queue::layout::{AHEAD, SMALL};
 use crate::queue::member::block;
 use crate::queue::part::{NAME_LEN, named_by};
 use crate::queue::record::{self, HEAD, Head, MESSAGE_HEAD};
@@ -48,6 +49,8 @@ impl Work {
         }
         let (mut position, mut passing, mut room) = (self.cursor, true, bytes);
         self.passed.clear();
+        // What is behind it is its writers' to fetch.
+        let tail = ring.tail();
         while *count < most {
             let Some(record) = ring.at(position)? else {
                 let free = ring.free();
@@ -70,6 +73,9 @@ impl Work {
                     }
                     let Some(ours) = ring.settle(record, self.member.seat, Status::Reading) else { continue };
                     crash_point!("leased");
+                    if is_behind(advance(position, AHEAD + SMALL), tail) {
+                        self.member.shared.fetch_ahead(position, ours.state.slots);
+                    }
                     *count += self.hold(ours, record.state.status == Status::Again, *count)?;
                     room = room.saturating_sub(size).saturating_sub(self.part_of_last());
                 }

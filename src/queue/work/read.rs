@@ -42,10 +42,11 @@ impl Work {
                 return Err(Corrupt);
             }
             for message in record::messages(bytes) {
-                found.push(held.delivery(message.map_err(|_| Corrupt)?, at));
+                found.push(message.map_err(|_| Corrupt)?);
             }
+            let begin = at;
             at += length;
-            Ok(())
+            Ok(begin)
         })
     }
 
@@ -68,9 +69,9 @@ impl Work {
                     return Err(Corrupt);
                 }
                 at = end.next_multiple_of(8);
-                found.push(held.delivery(message, place));
+                found.push(message);
             }
-            Ok(())
+            Ok(place)
         })
     }
 
@@ -121,23 +122,24 @@ impl Work {
         self.member.shared.slots()
     }
 
-    /// Calls `each` for the messages that `find` finds in the records held. A record that makes no sense is dropped whole.
+    /// Calls `each` for the messages that `find` finds in the records held, and from where it says on. A record that makes no sense
+    /// is dropped whole.
     fn each_held(
         &mut self,
         mut each: impl FnMut(&Delivery),
-        mut find: impl FnMut(&Shared<'_>, &Held, &mut Vec<Delivery>) -> Result<(), Corrupt>,
+        mut find: impl FnMut(&Shared<'_>, &Held, &mut Vec<Message>) -> Result<usize, Corrupt>,
     ) -> Result<(), Corrupt> {
         let shared = self.member.shared;
         let (mut found, mut base) = (std::mem::take(&mut self.scratch), 0);
         let mut held = std::mem::take(&mut self.held);
         held.retain_mut(|held| {
             found.clear();
-            let fits = find(&shared, held, &mut found).is_ok() && found.len() == held.head.count as usize;
-            if !fits {
+            let begin = find(&shared, held, &mut found).ok().filter(|_| found.len() == held.head.count as usize);
+            let Some(begin) = begin else {
                 shared.ring.settle(held.record, self.member.seat, Status::Done);
                 self.damaged = true;
                 return false;
-            }
+            };
             if held.head.base != base {
                 // A record before it was dropped.
                 held.head.base = base;
@@ -150,7 +152,7 @@ impl Work {
             {
                 held.part = part::named_by(&shared, &held.record).ok().flatten();
             }
-            found[held.head.start as usize..].iter().for_each(&mut each);
+            found[held.head.start as usize..].iter().for_each(|message| each(&held.delivery(*message, begin)));
             true
         });
         (self.held, self.scratch) = (held, found);

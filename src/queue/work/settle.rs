@@ -54,7 +54,7 @@ impl Work {
     /// [`Corrupt`]
     pub fn ack(&mut self, id: u64) -> Result<bool, Corrupt> {
         let Some(held) = self.take_out(id) else { return Ok(false) };
-        self.member.shared.ring.settle(held.record, self.member.seat, Status::Done);
+        self.member.shared.ring.end(held.record, self.member.seat);
         crash_point!("acknowledged");
         self.forget(held);
         self.make_room(held.part.is_none())?;
@@ -77,7 +77,7 @@ impl Work {
         if self.member.shared.flags.ack {
             self.unacknowledged.insert(held.record.position, held);
         } else {
-            self.member.shared.ring.settle(held.record, self.member.seat, Status::Done);
+            self.member.shared.ring.end(held.record, self.member.seat);
             self.forget(held);
         }
     }
