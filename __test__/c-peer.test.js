@@ -11,14 +11,13 @@ const { compiler, buildCPeer, cPeer, removeCPeer } = require('./fixtures/c-peer'
 const { killStorm } = require('./fixtures/kill-storm')
 const { leftovers, worker } = require('./fixtures/queue-support')
 const { randomName } = require('./fixtures/shared-support')
+const { toolOr } = require('./fixtures/only-if')
 
-const withC = compiler === undefined ? describe.skip : describe
-if (compiler === undefined) {
-  process.stderr.write('\nNO C COMPILER (or not Linux): the peer in C, which proves the layout pages, is not tested.\n\n')
-  test.todo('the peer in C: there is no C compiler')
-}
+const built = compiler !== undefined
+const withC = built ? describe : describe.skip
+if (!built) toolOr(built, 'there is no C compiler, or this is not Linux')('the peer in C, which proves the layout pages', () => {})
 
-withC('C', () => {
+withC(built ? 'C' : 'C [left out: there is no C compiler, or this is not Linux]', () => {
   const open = []
   const make = (...args) => {
     const queue = new Queue(...args)

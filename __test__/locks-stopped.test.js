@@ -5,8 +5,9 @@
 
 const path = require('node:path')
 const { ownShm, runInShm } = require('./fixtures/shared-support')
+const { onlyIf } = require('./fixtures/only-if')
 
-const inOwnShm = ownShm ? test : test.skip
+const inOwnShm = onlyIf(ownShm, 'this user may have no /dev/shm of its own')
 
 /** What the programs have: another process, and the table's bytes by docs/lock-layout.md. */
 const PRELUDE = `

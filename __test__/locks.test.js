@@ -7,9 +7,10 @@ const { getEventListeners, setMaxListeners } = require('node:events')
 const { inspect } = require('node:util')
 const interproc = require('../lib')
 const { name } = require('./fixtures/locks-support')
+const { onlyIf } = require('./fixtures/only-if')
 
 const locks = process.env.WEB_LOCKS ? globalThis.navigator.locks : interproc.locks
-const ours = process.env.WEB_LOCKS ? test.skip : test
+const ours = onlyIf(!process.env.WEB_LOCKS, 'the Web has no such thing')
 
 const later = () => new Promise(resolve => setImmediate(resolve))
 

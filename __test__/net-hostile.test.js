@@ -10,9 +10,10 @@ const path = require('node:path')
 const { Readable, pipeline } = require('node:stream')
 const { Worker } = require('node:worker_threads')
 const net = require('../lib/net')
+const { onlyIf } = require('./fixtures/only-if')
 
 const lib = JSON.stringify(path.join(__dirname, '../lib'))
-const linux = process.platform === 'linux' ? test : test.skip
+const linux = onlyIf(process.platform === 'linux', 'it is about Linux')
 const descriptors = () => fs.readdirSync('/proc/self/fd').length
 
 async function listening (options) {

@@ -7,6 +7,7 @@ const path = require('node:path')
 const { Worker } = require('node:worker_threads')
 const { Queue } = require('..')
 const { worker } = require('./fixtures/queue-support')
+const { onlyIf } = require('./fixtures/only-if')
 
 const open = []
 const make = (...args) => {
@@ -86,7 +87,7 @@ describe('waiting in the event loop', () => {
     clearInterval(timer)
   })
 
-  const linux = process.platform === 'linux' ? test : test.skip
+  const linux = onlyIf(process.platform === 'linux', 'it is about Linux')
   linux('an idle receiver sleeps', async () => {
     const queue = make()
     const listener = worker('listen', queue.ticket, { queue: { spin: 1000 } })

@@ -10,6 +10,7 @@ const zlib = require('node:zlib')
 const { SharedBuffer, list, remove } = require('../lib/shared')
 const { METHODS, argumentsOf, outcomeOf } = require('./fixtures/buffer-calls')
 const { randomName, run, segmentsNamed } = require('./fixtures/shared-support')
+const { onlyIf } = require('./fixtures/only-if')
 
 afterAll(() => expect(segmentsNamed()).toEqual([]))
 
@@ -181,7 +182,7 @@ describe('bad input', () => {
     expect(error.stack).toContain(__filename)
   })
 
-  const onLinux = process.platform === 'linux' ? test : test.skip
+  const onLinux = onlyIf(process.platform === 'linux', 'it is about Linux')
   onLinux('a damaged file is an error, whatever is damaged', () => {
     const name = randomName()
     SharedBuffer.from('x'.repeat(100), { name, persistent: true }).close()
@@ -230,7 +231,7 @@ describe('close', () => {
     buffer.close()
   })
 
-  const withDispose = Symbol.dispose === undefined ? test.skip : test
+  const withDispose = onlyIf(Symbol.dispose !== undefined, 'this version of Node has no Symbol.dispose')
   withDispose('is what Symbol.dispose does', () => {
     const name = randomName()
     const buffer = SharedBuffer.alloc(1, { name })

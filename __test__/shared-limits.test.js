@@ -10,10 +10,11 @@ const path = require('node:path')
 const { SharedBuffer, cleanup, list, remove } = require('../lib/shared')
 const { segmentError } = require('../lib/shared/errors')
 const { ownShm, randomName, run, runInShm, segmentsNamed } = require('./fixtures/shared-support')
+const { onlyIf, toolOr } = require('./fixtures/only-if')
 
 afterAll(() => expect(segmentsNamed()).toEqual([]))
 
-const onLinux = process.platform === 'linux' ? test : test.skip
+const onLinux = onlyIf(process.platform === 'linux', 'it is about Linux')
 const named = name => list().filter(info => info.name === name)
 
 describe('no room', () => {
@@ -29,7 +30,7 @@ describe('no room', () => {
   // before a page is touched.
   const { blocks, bsize } = process.platform === 'linux' ? fs.statfsSync('/dev/shm') : { blocks: 0, bsize: 0 }
   const tooMuch = blocks * bsize + 2 ** 20
-  const inReach = blocks > 0 && tooMuch <= constants.MAX_LENGTH ? test : test.skip
+  const inReach = onlyIf(blocks > 0 && tooMuch <= constants.MAX_LENGTH, '/dev/shm is larger than any buffer')
   inReach('SharedBuffer.alloc of more than all of /dev/shm is ENOSPC, and its name stays free', () => {
     const name = randomName()
     expect(() => SharedBuffer.alloc(tooMuch, { name })).toThrow(expect.objectContaining({ code: 'ENOSPC', syscall: 'alloc' }))
@@ -55,7 +56,7 @@ describe('no room', () => {
     expect(status).toBe(0)
   })
 
-  const inSmallShm = ownShm ? test : test.skip
+  const inSmallShm = onlyIf(ownShm, 'this user may have no /dev/shm of its own')
 
   // 64 MB is what Docker gives. The control pages are part of what is taken.
   inSmallShm.each([['1m', 100_000, 8], ['64m', 8_000_000, 8]])('a /dev/shm of %s: fills up, refuses the next, never ends in SIGBUS', async (size, each, count) => {
@@ -209,7 +210,7 @@ describe('other users', () => {
   const nobody = 65534
   const copy = `/tmp/interproc-nobody-${process.pid}` // os.tmpdir() may be closed to him.
   const readable = process.platform === 'linux' && process.getuid() === 0
-  const asRoot = readable ? test : test.skip
+  const asRoot = onlyIf(readable, 'only root can become another user')
   const runAsNobody = code => run(code, { cwd: copy, uid: nobody, gid: nobody, room: path.join(copy, 'lib/shared') })
   beforeAll(() => {
     for (const what of readable ? ['lib', 'package.json'] : []) fs.cpSync(path.join(__dirname, '..', what), path.join(copy, what), { recursive: true })
@@ -253,7 +254,7 @@ describe('other users', () => {
 
 describe('errors', () => {
   const hasFlock = spawnSync('flock', ['--version']).status === 0
-  const withFlock = hasFlock && process.platform === 'linux' ? test : test.skip
+  const withFlock = toolOr(hasFlock && process.platform === 'linux', 'there is no flock(1), or this is not Linux')
   withFlock('EBUSY: whoever removes it was stopped in the middle; once it goes on, all is well', async () => {
     const name = randomName()
     SharedBuffer.alloc(1, { name, persistent: true }).close()

@@ -3,6 +3,7 @@
 const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
 const { Topic } = require('..')
+const { onlyIf } = require('./fixtures/only-if')
 
 const open = []
 const make = (...args) => {
@@ -83,7 +84,7 @@ describe('publishing and receiving', () => {
     }
   })
 
-  const onLinux = process.platform === 'linux' ? test : test.skip
+  const onLinux = onlyIf(process.platform === 'linux', 'it is about Linux')
   onLinux('a large message is its receiver\'s own: writing to its file later changes nothing', () => {
     const topic = make({ capacity: 4096 })
     const subscription = subscribe(topic)

@@ -53,6 +53,13 @@ const steps = [
     args: cargoTest('--no-default-features'),
     count: countCargo
   },
+  {
+    name: 'loom',
+    title: 'Models of the lock-free types (loom)',
+    command: process.execPath,
+    args: [path.join(__dirname, 'loom.js')],
+    count: countCargo
+  },
   { name: 'jest', title: 'Jest', command: local('jest'), args: jest(), count: countJest },
   {
     name: 'jest-tokio',

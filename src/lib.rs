@@ -1,5 +1,6 @@
 //! Everything that processes say to each other and share with each other: the core of the npm package `interproc`,
 //! and a Rust library of its own. One module per subject; imports only go down (see ARCHITECTURE.md).
+#![cfg_attr(interproc_loom, allow(dead_code, unused_imports, reason = "the models need a part of each type"))]
 
 #[cfg(unix)]
 pub mod dgram;

@@ -64,6 +64,11 @@ fn a_damaged_table_of_locks() {
 }
 
 #[test]
+fn a_damaged_topic() {
+    run(support::topic);
+}
+
+#[test]
 fn a_damaged_map() {
     run(support::map);
 }

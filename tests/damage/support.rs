@@ -12,6 +12,11 @@ use interproc::map::SharedMap;
 use interproc::queue::{Flags, New, Work};
 use interproc::shm::{Kind, Name, Open, Place, Region, Segment};
 
+#[path = "topic.rs"]
+mod topic;
+
+pub(crate) use topic::topic;
+
 /// The input, taken from its begin on; zeros behind its end.
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 

@@ -7,6 +7,8 @@
 
 /** A stop lasts so long at most, in milliseconds. */
 const STOP_MS = 250
+/** Who is never killed is stopped so often, in the mean. */
+const STOP_EVERY_MS = 1500
 
 class Victims {
   #counts
@@ -15,6 +17,8 @@ class Victims {
   #running = new Map()
   #ending = false
   #calm = false
+  /** Those who are never killed. */
+  #spared = new Set()
 
   /**
    * @param {{ kills: number, stops: number }} counts
@@ -51,10 +55,28 @@ class Victims {
     else child.stdout.once('data', () => this.#doom(child, life))
   }
 
+  /**
+   * Starts a program that is stopped, but not killed, and has said its first word when this is resolved. It may end by itself.
+   * @param {() => import('node:child_process').ChildProcess | undefined} start stdout and stderr must be pipes
+   * @returns {Promise<void>}
+   */
+  keepAlive (start) {
+    return new Promise(resolve => {
+      this.keep(() => {
+        const child = start()
+        if (child === undefined) return undefined
+        this.#spared.add(child)
+        child.once('close', resolve)
+        child.stdout?.once('data', resolve)
+        return child
+      }, Infinity)
+    })
+  }
+
   /** All at once, unless it is calm. */
   killAll () {
     if (this.#calm) return
-    for (const child of this.#running.keys()) this.#kill(child)
+    for (const child of this.#running.keys()) if (!this.#spared.has(child)) this.#kill(child)
   }
 
   /** From now on nobody is stopped or killed, and who is stopped goes on. */
@@ -73,6 +95,7 @@ class Victims {
   async end () {
     this.#ending = true
     this.#calm = false
+    this.#spared.clear()
     const ended = [...this.#running.keys()].map(child => new Promise(resolve => child.once('close', resolve)))
     this.killAll()
     await Promise.all(ended)
@@ -81,14 +104,23 @@ class Victims {
   #doom (child, life) {
     const timers = this.#running.get(child)
     if (timers === undefined) return
+    if (this.#spared.has(child)) {
+      timers.push(setTimeout(() => {
+        this.#stop(child)
+        this.#doom(child, life)
+      }, STOP_EVERY_MS * 2 * Math.random()))
+      return
+    }
     const until = -Math.log(1 - Math.random()) * life
     timers.push(setTimeout(() => this.#calm || this.#kill(child), until))
     if (Math.random() > 0.2) return
-    timers.push(setTimeout(() => {
-      if (this.#calm || !child.kill('SIGSTOP')) return
-      this.#counts.stops++
-      timers.push(setTimeout(() => child.kill('SIGCONT'), Math.random() * STOP_MS))
-    }, Math.random() * until))
+    timers.push(setTimeout(() => this.#stop(child), Math.random() * until))
+  }
+
+  #stop (child) {
+    if (this.#calm || !child.kill('SIGSTOP')) return
+    this.#counts.stops++
+    this.#running.get(child)?.push(setTimeout(() => child.kill('SIGCONT'), Math.random() * STOP_MS))
   }
 
   #kill (child) {

@@ -29,6 +29,18 @@ pub fn length(random: &mut Random) -> usize {
     HEAD + more as usize
 }
 
+/// Messages one behind the other, as a batch is sent; and where each of them ends.
+pub fn wire(bodies: impl Iterator<Item = Vec<u8>>) -> (Vec<u8>, Vec<usize>) {
+    let (mut wire, mut ends) = (Vec::new(), Vec::new());
+    for bytes in bodies {
+        wire.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        wire.extend_from_slice(&bytes);
+        wire.resize(wire.len().next_multiple_of(8), 0);
+        ends.push(wire.len());
+    }
+    (wire, ends)
+}
+
 /// Whose it is, and which; `None`: not one byte like it was sent.
 pub fn read(bytes: &[u8]) -> Option<(usize, u32)> {
     let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));

@@ -48,15 +48,8 @@ fn one(work: &mut Work, ledger: &Ledger, own: usize, number: u32, random: &mut R
 
 fn batch(work: &mut Work, ledger: &Ledger, own: usize, first: u32, count: u32, random: &mut Random) {
     let largest = work.max_message().min(400);
-    let mut wire = Vec::new();
-    let mut ends = Vec::new();
-    for number in first..first + count {
-        let bytes = body::make(own, number, body::length(random).min(largest));
-        wire.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-        wire.extend_from_slice(&bytes);
-        wire.resize(wire.len().next_multiple_of(8), 0);
-        ends.push(wire.len());
-    }
+    let bodies = (first..first + count).map(|number| body::make(own, number, body::length(random).min(largest)));
+    let (wire, ends) = body::wire(bodies);
     let (mut taken, mut told) = (0, 0);
     while taken < wire.len() {
         match work.send_batch(&wire[taken..]) {
