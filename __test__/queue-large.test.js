@@ -1,7 +1,8 @@
 'use strict'
 
 const { spawnSync } = require('node:child_process')
-const { readdirSync } = require('node:fs')
+const { mkdtempSync, readdirSync, rmSync } = require('node:fs')
+const { tmpdir } = require('node:os')
 const path = require('node:path')
 const v8 = require('node:v8')
 const { Queue } = require('..')
@@ -102,6 +103,16 @@ describe('large messages', () => {
 })
 
 describe('alloc', () => {
+  test('what cannot be sent for an error of the system is gone, and is not unmapped under its Buffer', () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'interproc-queue-'))
+    const queue = make({ path: path.join(folder, 'queue') })
+    const buffer = queue.alloc(3 * MB).fill(7)
+    rmSync(folder, { recursive: true })
+    expect(() => queue.trySend(buffer)).toThrow(expect.objectContaining({ code: 'ENOENT' }))
+    expect(buffer.length).toBe(0)
+    expect(() => queue.trySend(buffer)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_STATE' }))
+  })
+
   test('memory that becomes a message', async () => {
     const queue = make()
     const buffer = queue.alloc(MB)

@@ -26,7 +26,7 @@ class Drain {
     this.#inbox = inbox
     this.#codec = codec
     this.#lease = handle.viewer()
-    this.#view = new View(handle.slots(), codec)
+    this.#view = new View(handle.slots(), codec, true)
   }
 
   /**
@@ -86,7 +86,7 @@ class Drain {
   #part (each, tag, index) {
     const memory = this.#inbox.part(index, 0)
     try {
-      show(memory, tag & ~PART, this.#codec, each)
+      show(memory, tag & ~PART, this.#codec, true, each)
     } finally {
       this.#inbox.hide(memory)
     }

@@ -51,4 +51,4 @@ function over ({ buffer, byteOffset, byteLength }) {
   return Reflect.construct(Uint8Array, [buffer, byteOffset, byteLength], LargeBuffer)
 }
 
-module.exports = { bufferOver, BY_REFERENCE }
+module.exports = { bufferOver, BY_REFERENCE, over }

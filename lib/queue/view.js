@@ -1,7 +1,9 @@
 'use strict'
 
 const { ERR_BUFFER_OUT_OF_BOUNDS, ERR_INVALID_STATE } = require('../errors')
+const { guardDecoders } = require('../shared/text')
 const { decode } = require('./codec')
+const { over } = require('./large')
 
 /** Puts a view over the next message. Set by the class below: only `drain` may. */
 /** @type {(view: View, offset: number, length: number, tag: number) => void} */
@@ -15,6 +17,9 @@ class View {
   #data
   #bytes
   #codec
+  #isShared
+  /** Whether the runtime's decoders know that. */
+  #guarded = false
   #offset = 0
   #length = 0
   #tag = -1
@@ -30,8 +35,10 @@ class View {
   /**
    * @param {ArrayBuffer} slots
    * @param {import('./codec').Codec} codec
+   * @param {boolean} isShared others may write there
    */
-  constructor (slots, codec) {
+  constructor (slots, codec, isShared) {
+    this.#isShared = isShared
     this.#data = new DataView(slots)
     this.#bytes = Buffer.from(slots)
     this.#codec = codec
@@ -43,7 +50,7 @@ class View {
 
   /** The message as a Buffer of its own. */
   toBuffer () {
-    return Buffer.from(this.subarray())
+    return Buffer.from(this.#cut(0, this.#length))
   }
 
   /** The message as the value that was sent. */
@@ -64,9 +71,11 @@ class View {
    * @returns {Buffer}
    */
   subarray (start = 0, end = this.#length) {
-    if (this.#tag < 0) throw new ERR_INVALID_STATE('The view is valid during the callback of drain() only')
-    if (!(start >= 0 && end <= this.#length && start <= end)) throw new ERR_BUFFER_OUT_OF_BOUNDS()
-    return this.#bytes.subarray(this.#offset + start, this.#offset + end)
+    const bytes = this.#cut(start, end)
+    if (!this.#isShared) return bytes
+    if (!this.#guarded) guardDecoders(bytes.buffer)
+    this.#guarded = true
+    return over(bytes)
   }
 
   /**
@@ -76,7 +85,7 @@ class View {
    * @returns {number} bytes copied
    */
   copy (target, targetStart = 0) {
-    return this.subarray().copy(target, targetStart)
+    return this.#cut(0, this.#length).copy(target, targetStart)
   }
 
   /** @param {number} at */
@@ -100,6 +109,13 @@ class View {
   /** @type {(at: number, littleEndian?: boolean) => bigint} */
   getBigInt64 (at, littleEndian) { return this.#data.getBigInt64(this.#at(at, 8), littleEndian) }
 
+  /** @type {(start: number, end: number) => Buffer<ArrayBuffer>} */
+  #cut (start, end) {
+    if (this.#tag < 0) throw new ERR_INVALID_STATE('The view is valid during the callback of drain() only')
+    if (!(start >= 0 && end <= this.#length && start <= end)) throw new ERR_BUFFER_OUT_OF_BOUNDS()
+    return this.#bytes.subarray(this.#offset + start, this.#offset + end)
+  }
+
   /** @type {(at: number, bytes: number) => number} */
   #at (at, bytes) {
     if (!(at >= 0 && at + bytes <= this.#length)) throw new ERR_BUFFER_OUT_OF_BOUNDS()
@@ -112,10 +128,11 @@ class View {
  * @param {ArrayBuffer} memory
  * @param {number} tag
  * @param {import('./codec').Codec} codec
+ * @param {boolean} isShared others may write there
  * @param {(view: View) => void} each
  */
-function show (memory, tag, codec, each) {
-  const view = new View(memory, codec)
+function show (memory, tag, codec, isShared, each) {
+  const view = new View(memory, codec, isShared)
   place(view, 0, memory.byteLength, tag)
   try {
     each(view)

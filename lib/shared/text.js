@@ -47,7 +47,8 @@ function decodeFromCopies (prototype) {
  */
 function guardDecoders (memory) {
   guard(TextDecoder.prototype, 'decode').add(memory)
-  guard(/** @type {any} */ (StringDecoder).prototype, 'write').add(memory)
+  // Bun's `end` does not call `write`.
+  for (const name of ['write', 'end']) guard(/** @type {any} */ (StringDecoder).prototype, name).add(memory)
   // It, too, measures first and converts then. A Node without ICU has none.
   if (typeof nodeBuffer.transcode !== 'function') return
   const known = nodeBuffer.transcode

@@ -100,7 +100,7 @@ class Inbox {
   drain (each, most) {
     if (this.#taken === this.#count && !this.#fetched(this.#fetch(most, BATCH_BYTES))) return 0
     const memory = this.#memory
-    const view = new View(memory, this.#codec)
+    const view = new View(memory, this.#codec, false)
     const end = Math.min(this.#count, this.#taken + most)
     let seen = 0
     try {
@@ -110,7 +110,7 @@ class Inbox {
         const tag = this.#table[row + 2]
         seen++
         if (tag & PART) {
-          show(this.#part(index), tag & ~PART, this.#codec, each)
+          show(this.#part(index), tag & ~PART, this.#codec, false, each)
         } else {
           place(view, offsetAt(this.#table, row), lengthAt(this.#table, row), tag)
           each(view)

@@ -89,6 +89,16 @@ pub(crate) fn external<'env>(
     Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
 }
 
+/// Takes its memory from an ArrayBuffer. `false`: it has none any more, and if the program transferred it away (`transfer()`), another
+/// ArrayBuffer has it.
+pub(crate) fn detach(env: sys::napi_env, buffer: sys::napi_value) -> bool {
+    let mut detached = true;
+    // SAFETY: a live env and a value of its; of what is no ArrayBuffer it says an error, and `detached` stays.
+    unsafe { sys::napi_is_detached_arraybuffer(env, buffer, &raw mut detached) };
+    // SAFETY: as above.
+    !detached && unsafe { sys::napi_detach_arraybuffer(env, buffer) } == sys::Status::napi_ok
+}
+
 unsafe extern "C" fn let_go(_env: sys::napi_env, _start: *mut c_void, hint: *mut c_void) {
     // SAFETY: the hint of `external`, given once.
     drop(unsafe { Box::from_raw(hint.cast::<Box<dyn std::any::Any>>()) });

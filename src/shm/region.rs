@@ -72,15 +72,15 @@ impl<'a> Region<'a> {
     /// Copies `bytes` to `offset`. `None`, and nothing copied, if they do not fit.
     pub fn copy_in(self, offset: usize, bytes: &[u8]) -> Option<()> {
         let to = self.at(offset, bytes.len())?;
-        // SAFETY: `at` checked the range; `bytes` is memory of this process, so the two do not overlap.
-        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        // SAFETY: `at` checked the range. `bytes` may be in this very region: a program may send what it was shown there.
+        unsafe { to.copy_from(bytes.as_ptr(), bytes.len()) };
         Some(())
     }
 
     /// Copies from `offset` into `bytes`. `None`, and nothing copied, if the region ends before.
     pub fn copy_out(self, offset: usize, bytes: &mut [u8]) -> Option<()> {
         let from = self.at(offset, bytes.len())?;
-        // SAFETY: `at` checked the range; `bytes` is memory of this process, so the two do not overlap.
+        // SAFETY: `at` checked the range; nobody else has `bytes`, so the two do not overlap.
         unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) };
         Some(())
     }
@@ -90,7 +90,7 @@ impl<'a> Region<'a> {
     pub fn copy_out_new(self, offset: usize, bytes: &mut [MaybeUninit<u8>]) -> Option<&mut [u8]> {
         let from = self.at(offset, bytes.len())?;
         let to = bytes.as_mut_ptr().cast::<u8>();
-        // SAFETY: `at` checked the range; `bytes` is memory of this process, so the two do not overlap.
+        // SAFETY: `at` checked the range; nobody else has `bytes`, so the two do not overlap.
         unsafe { from.copy_to_nonoverlapping(to, bytes.len()) };
         // SAFETY: the same memory, all of it written just now.
         Some(unsafe { std::slice::from_raw_parts_mut(to, bytes.len()) })

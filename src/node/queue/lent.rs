@@ -8,7 +8,7 @@ use std::sync::Arc;
 use napi::{Env, JsValue, bindgen_prelude::*, sys};
 
 use super::Inner;
-use crate::node::chunk::external;
+use crate::node::chunk::{self, external};
 use crate::node::env::check;
 use crate::queue::Work;
 use crate::shm::Segment;
@@ -16,7 +16,7 @@ use crate::shm::Segment;
 /// Memory of the queue that JavaScript sees.
 pub(super) struct Lent {
     pub(super) weak: sys::napi_ref,
-    /// Empty once it is detached: then nothing reaches the memory.
+    /// Empty once we detached it: then nothing reaches the memory. What the program transferred away is in another ArrayBuffer.
     keeper: Rc<RefCell<Option<Arc<Segment>>>>,
 }
 
@@ -25,13 +25,12 @@ impl Lent {
         let mut value = ptr::null_mut();
         // SAFETY: a live env, and our reference.
         unsafe { sys::napi_get_reference_value(raw, self.weak, &raw mut value) };
-        if !value.is_null() {
-            // SAFETY: an ArrayBuffer of this env. Fails only for one that is detached already.
-            unsafe { sys::napi_detach_arraybuffer(raw, value) };
-        }
         // SAFETY: our own reference, not used again.
         unsafe { sys::napi_delete_reference(raw, self.weak) };
-        self.keeper.take();
+        // Else its end is told by V8.
+        if !value.is_null() && chunk::detach(raw, value) {
+            self.keeper.take();
+        }
     }
 }
 

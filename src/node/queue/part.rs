@@ -5,13 +5,13 @@ use std::ptr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use napi::{Env, JsValue, bindgen_prelude::*, sys};
+use napi::{Env, JsValue, bindgen_prelude::*};
 use napi_derive::napi;
 
 use super::receive::integer;
 use super::send::sent;
 use super::{DAMAGED, Inner, QueueHandle, bytes, deadline};
-use crate::node::chunk::external;
+use crate::node::chunk::{self, external};
 use crate::node::env::errno;
 use crate::node::slab::one_message;
 use crate::queue::{Loan, Part, Work};
@@ -110,7 +110,11 @@ impl QueueHandle {
                     *loan.loan.borrow_mut() = Some(back);
                     0
                 }
-                Err(error) => sent(Err(error)),
+                Err(error) => {
+                    // The loan is gone, and JavaScript did not run since.
+                    detach(env, &memory);
+                    sent(Err(error))
+                }
             }
         })
     }
@@ -161,6 +165,5 @@ pub(in crate::node) fn unreadable(error: &std::io::Error) -> i32 {
 }
 
 fn detach(env: &Env, memory: &Unknown<'_>) -> bool {
-    // SAFETY: a live env and a value of its; what is no ArrayBuffer is refused.
-    unsafe { sys::napi_detach_arraybuffer(env.raw(), memory.raw()) == sys::Status::napi_ok }
+    chunk::detach(env.raw(), memory.raw())
 }

@@ -85,7 +85,10 @@ impl Pool {
             return Ok(Err(loan));
         }
         let Some(own) = loan.take() else { return Err(Corrupt.into()) };
-        own.sync(&self.aux)?;
+        if let Err(error) = own.sync(&self.aux) {
+            own.name.remove(&self.aux);
+            return Err(error.into());
+        }
         self.parts.push(own);
         Ok(Ok(Index(self.parts.len() - 1)))
     }
