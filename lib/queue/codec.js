@@ -3,6 +3,7 @@
 /** How values become the bodies of messages. Bytes and strings travel as they are, whatever the codec. */
 
 const v8 = require('node:v8')
+const { bytesOf } = require('./bytes')
 const msgpack = require('./msgpack')
 const { ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_QUEUE_CODEC } = require('../errors')
 
@@ -93,6 +94,7 @@ function toJson (value) {
  */
 function encodedBy (encode, value) {
   const bytes = encode(value)
-  if (typeof bytes === 'string' || bytes instanceof Uint8Array || ArrayBuffer.isView(bytes)) return /** @type {any} */ (bytes)
+  if (typeof bytes === 'string' || bytes instanceof Uint8Array) return bytes
+  if (ArrayBuffer.isView(bytes)) return bytesOf(bytes)
   throw new ERR_INVALID_ARG_TYPE('result of codec.encode', ['string', 'Uint8Array'], bytes)
 }

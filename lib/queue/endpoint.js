@@ -5,6 +5,9 @@ const { callError, Failures } = require('./errors')
 const { NOTHING } = require('./receiver')
 const { BURST } = require('./waiting')
 
+/** Milliseconds until what is waited for is looked for where no bell can be had (no descriptors are left, say). */
+const AGAIN = 100
+
 /** Endpoints that wait for something: they live on without a reference in the program. */
 const waiting = new Set()
 
@@ -23,6 +26,9 @@ class Endpoint extends EventEmitter {
   #pumping = false
   #failures = new Failures()
   #armed = { messages: false, room: false }
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer
+  #held = true
   #closed = false
 
   /** Whether it was closed. */
@@ -37,6 +43,7 @@ class Endpoint extends EventEmitter {
     } finally {
       this.#listening = false
       waiting.delete(this)
+      clearTimeout(this.#timer)
       this.#handle?.close()
       this.#receiver?.closed()
       this.#sender?.close()
@@ -55,14 +62,12 @@ class Endpoint extends EventEmitter {
 
   /** What it waits for keeps the process alive (so it is at first). */
   ref () {
-    this.#handle?.hold(true)
-    return this
+    return this.#hold(true)
   }
 
   /** What it waits for does not keep the process alive. */
   unref () {
-    this.#handle?.hold(false)
-    return this
+    return this.#hold(false)
   }
 
   /** @override @type {(event: string | symbol, listener: (...args: any[]) => void) => this} */
@@ -130,18 +135,37 @@ class Endpoint extends EventEmitter {
   }
 
   /**
-   * Arms what is waited for, and disarms what is not. What is armed keeps the process alive.
+   * Arms what is waited for, and disarms what is not. What is armed keeps the process alive. Where that fails, what is waited for is
+   * looked for from time to time, until it can be armed.
    * @protected
+   * @returns {Error | undefined} why it could not be armed
    */
   update () {
     const handle = this.#handle
-    if (this.#closed || handle === undefined) return
+    if (this.#closed || handle === undefined) return undefined
     const receives = this.#listening || this.#receiver?.waits === true
     const sends = this.#sender?.waits === true
     if (receives || sends) waiting.add(this)
     else waiting.delete(this)
-    if (receives !== this.#armed.messages) this.#arm(handle, receives, false)
-    if (sends !== this.#armed.room) this.#arm(handle, sends, true)
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
+    this.#timer = undefined
+    let error
+    if (receives !== this.#armed.messages) error = this.#arm(handle, receives, false)
+    if (sends !== this.#armed.room) error = this.#arm(handle, sends, true) ?? error
+    if (error === undefined || this.#closed) return undefined
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#attend(), AGAIN)
+    if (!this.#held) this.#timer.unref()
+    return error
+  }
+
+  /** @param {boolean} on */
+  #hold (on) {
+    this.#held = on
+    this.#handle?.hold(on)
+    if (on) this.#timer?.ref()
+    else this.#timer?.unref()
+    return this
   }
 
   #attend () {
@@ -152,13 +176,17 @@ class Endpoint extends EventEmitter {
     this.update()
   }
 
-  /** @type {(handle: import('../binding').QueueHandle | import('../binding').TopicHandle, on: boolean, room: boolean) => void} */
+  /**
+   * @param {import('../binding').QueueHandle | import('../binding').TopicHandle} handle
+   * @param {boolean} on
+   * @param {boolean} room
+   * @returns {Error | undefined}
+   */
   #arm (handle, on, room) {
+    const result = on ? handle.arm(room) : handle.disarm(room) ?? 0
+    if (result < 0) return callError(result, room ? 'send' : 'receive')
     this.#armed[room ? 'room' : 'messages'] = on
-    if (!on) return handle.disarm(room)
-    const result = handle.arm(room)
-    if (result < 0) throw callError(result, 'receive')
-    if (result === 0) return
+    if (result === 0) return undefined
     // What came before the bell was listened for does not ring it.
     if (room) {
       this.#sender?.serve()
@@ -166,7 +194,7 @@ class Endpoint extends EventEmitter {
       this.#receiver?.serve()
       this.#pump()
     }
-    this.update()
+    return this.update()
   }
 
   /** @param {string | symbol} event */

@@ -27,6 +27,7 @@ class Outbox {
   #words
   #most
   #codec
+  /** Bytes in the outbox. Between calls it is empty; what the program's own code (a codec, a `toJSON`) sends during one goes past it. */
   #used = 0
 
   /**
@@ -49,7 +50,7 @@ class Outbox {
    * @returns {Waiting | undefined} the message, if there is no room for it
    */
   send (value) {
-    return loanOf(this.#handle, value) === undefined && this.#append(value) ? this.#sendOne() : this.#sendLarge(value)
+    return this.#placed(value) ? this.#sendOne() : this.#sendLarge(value)
   }
 
   /**
@@ -59,27 +60,28 @@ class Outbox {
    * @returns {number} the index of the first one that was not sent
    */
   sendMany (values, from) {
+    if (this.#used > 0) return this.#sendEach(values, from)
     const { length } = values
     // The first message in the outbox.
     let first = from
-    for (let i = from; i < length; i++) {
-      let fits, lent
-      try {
-        lent = loanOf(this.#handle, values[i])
-        fits = lent === undefined && this.#append(values[i])
-      } catch (error) {
-        // Those before it go first; if there is no room for them, it is met again.
+    let i = from
+    try {
+      for (; i < length; i++) {
+        const value = values[i]
+        const lent = loanOf(this.#handle, value)
+        if (lent === undefined && this.#append(value)) continue
+        // The outbox is full, or the message is large.
         first = this.#flush(first, i)
         if (first < i) return first
-        throw afterSending(error, i)
+        if (lent === undefined && this.#append(value)) continue
+        if (this.#sendLarge(value) !== undefined) return i
+        first = i + 1
       }
-      if (fits) continue
-      // The outbox is full, or the message is large.
+    } catch (error) {
+      // Those before it go first; if there is no room for them, it is met again.
       first = this.#flush(first, i)
       if (first < i) return first
-      if (lent === undefined && this.#append(values[i])) continue
-      if (this.#sendLarge(values[i]) !== undefined) return i
-      first = i + 1
+      throw afterSending(error, i)
     }
     return this.#flush(first, length)
   }
@@ -87,12 +89,15 @@ class Outbox {
   /**
    * Tries a message again.
    * @param {Waiting} waiting
+   * @param {import('./waiting').Block} [wait] blocks the thread while there is no room
    * @returns {boolean} whether there was room
    */
-  again ({ tag, body, lent }) {
-    if (lent !== undefined) return sendLoan(lent, tag, body)
+  again ({ tag, body, lent }, wait) {
+    if (lent !== undefined) return sendLoan(lent, tag, body, wait?.left())
     if (body.length === 0) validateMemory(body)
-    const taken = this.#handle.sendOne(tag, body)
+    const taken = wait === undefined
+      ? this.#handle.sendOne(tag, body)
+      : block(wait.left(), wait.spin, (timeout, spin) => this.#handle.sendSync(tag, body, timeout, spin))
     if (taken < 0) throw callError(taken, 'send')
     return taken === 1
   }
@@ -100,18 +105,37 @@ class Outbox {
   /**
    * Sends one message, blocking the thread while there is no room.
    * @param {any} value
-   * @param {number} timeout in milliseconds; negative: for ever
-   * @param {number} spin microseconds of looking without sleeping
+   * @param {import('./waiting').Block} wait
    * @returns {boolean} whether there was room in time
    */
-  sendSync (value, timeout, spin) {
-    const waiting = loanOf(this.#handle, value) === undefined && this.#append(value) ? this.#sendOne() : this.#message(value)
-    if (waiting === undefined) return true
-    const { tag, body, lent } = waiting
-    if (lent !== undefined) return sendLoan(lent, tag, body, timeout)
-    const taken = block(timeout, spin, (timeout, spin) => this.#handle.sendSync(tag, body, timeout, spin))
-    if (taken < 0) throw callError(taken, 'send')
-    return taken === 1
+  sendSync (value, wait) {
+    const waiting = this.#placed(value) ? this.#sendOne() : this.#message(value)
+    return waiting === undefined || this.again(waiting, wait)
+  }
+
+  /**
+   * Puts the only message of a call into the outbox.
+   * @param {any} value
+   * @returns {boolean} `false`: it must go past it
+   */
+  #placed (value) {
+    return this.#used === 0 && loanOf(this.#handle, value) === undefined && this.#append(value)
+  }
+
+  /**
+   * Sends as many of the messages as there is room for, past the outbox.
+   * @param {ArrayLike<any>} values
+   * @param {number} from
+   * @returns {number} the index of the first one that was not sent
+   */
+  #sendEach (values, from) {
+    let i = from
+    try {
+      while (i < values.length && this.#sendLarge(values[i]) === undefined) i++
+      return i
+    } catch (error) {
+      throw afterSending(error, i)
+    }
   }
 
   /** The only message in the outbox, if there is no room for it. */
@@ -142,7 +166,7 @@ class Outbox {
     this.#used = 0
     const taken = this.#flushed(used)
     if (taken === used) return end
-    if (taken < 0) throw callError(taken, 'send')
+    if (taken < 0) throw afterSending(callError(taken, 'send'), first)
     for (let at = 0; at < taken; first++) at += HEAD + ((this.#words[at >>> 2] + 7) & ~7)
     return first
   }

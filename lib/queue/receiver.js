@@ -29,7 +29,7 @@ class Receiver {
   /**
    * @param {import('../binding').QueueHandle} handle
    * @param {import('./codec').Codec} codec
-   * @param {() => void} changed called when calls begin and end to wait for messages
+   * @param {() => Error | undefined} changed called when calls begin and end to wait for messages
    * @param {Inbox} inbox
    */
   constructor (handle, codec, changed, inbox) {

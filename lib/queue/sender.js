@@ -11,18 +11,22 @@ const SENT = Promise.resolve()
 
 /** The sending half of a queue or topic. */
 class Sender {
+  #handle
   #outbox
   #waiting
+  #changed
   #burst = 0
 
   /**
    * @param {import('../binding').QueueHandle | import('../binding').TopicHandle} handle
    * @param {import('./codec').Codec} codec
-   * @param {() => void} changed called when calls begin and end to wait for room
+   * @param {() => Error | undefined} changed called when calls begin and end to wait for room
    */
   constructor (handle, codec, changed) {
+    this.#handle = handle
     this.#outbox = new Outbox(handle, codec)
     this.#waiting = new Waiting(changed)
+    this.#changed = changed
   }
 
   /** Do calls wait for room? */
@@ -63,8 +67,11 @@ class Sender {
       if (first === list.length) return this.#sent()
       // The program may use its array for the next ones meanwhile.
       const rest = list.slice()
-      return this.#waiting.add(() => {
+      return this.#waiting.add(wait => {
         first = this.#outbox.sendMany(rest, first)
+        while (wait !== undefined && first < rest.length && this.#outbox.sendSync(rest[first], wait)) {
+          first = this.#outbox.sendMany(rest, first + 1)
+        }
         return first === rest.length ? { value: undefined } : undefined
       }, signal).catch(error => { throw afterSending(error, first) })
     } catch (error) {
@@ -78,7 +85,19 @@ class Sender {
    */
   sendSync (value, options = {}) {
     const timeout = timeoutOf(options)
-    return this.#outbox.sendSync(value, timeout, spinOf(options, 0))
+    const spin = spinOf(options, 0)
+    // From a codec of a call that waits: that one cannot go first.
+    if (!this.waits || this.#waiting.serving) return this.#outbox.sendSync(value, { left: () => timeout, spin })
+    const end = performance.now() + timeout
+    const wait = { left: () => timeout < 0 ? timeout : Math.max(0, end - performance.now()), spin }
+    try {
+      this.#waiting.serve(wait)
+    } finally {
+      // The thread was woken in place of the event loop, which waits on.
+      if (this.waits && this.#handle.arm(true) >= 0) this.serve()
+      this.#changed()
+    }
+    return !this.waits && this.#outbox.sendSync(value, wait)
   }
 
   /**
@@ -97,7 +116,7 @@ class Sender {
 
   /** @type {(message: import('./outbox').Waiting, signal?: AbortSignal) => Promise<void>} */
   #later (message, signal) {
-    return this.#waiting.add(() => this.#outbox.again(message) ? { value: undefined } : undefined, signal)
+    return this.#waiting.add(wait => this.#outbox.again(message, wait) ? { value: undefined } : undefined, signal)
   }
 
   /** A loop of calls that never wait would keep the event loop from everything else. */

@@ -10,9 +10,14 @@ const BURST = 1024
 const MOST = 65_536
 
 /**
+ * How long the thread may be blocked: milliseconds that are left (negative: for ever), and microseconds of looking without sleeping.
+ * @typedef {{ left: () => number, spin: number }} Block
+ */
+
+/**
  * A call that waits.
  * @typedef {object} Waiter
- * @property {() => any} attempt tries again; gives `undefined` if it must go on waiting, else an object with its result
+ * @property {(wait?: Block) => any} attempt tries again; gives `undefined` if it must go on waiting, else an object with its result
  * @property {(value: any) => void} resolve
  * @property {(error: any) => void} reject
  * @property {() => void} [closed] what to do when the queue is closed; else it is rejected
@@ -36,15 +41,18 @@ class Waiting {
    */
   #current
 
-  /** @param {() => void} changed called when waiting begins and ends */
+  /** @param {() => Error | undefined} changed called when waiting begins and ends; gives the reason why nobody can wait now */
   constructor (changed) {
     this.#changed = changed
   }
 
   get length () { return this.#waiters.length }
 
+  /** Whether calls are being served: codecs of the program may run. */
+  get serving () { return this.#serving }
+
   /**
-   * @param {() => any} attempt
+   * @param {(wait?: Block) => any} attempt
    * @param {AbortSignal} [signal]
    * @param {(resolve: (value: any) => void) => void} [closed]
    * @returns {Promise<any>}
@@ -61,22 +69,31 @@ class Waiting {
         signal.addEventListener('abort', waiter.onAbort, { once: true })
       }
       this.#waiters.push(waiter)
-      this.#changed()
+      /** @type {Error | undefined} */
+      let error
+      try {
+        error = this.#changed()
+      } catch (thrown) {
+        // Of a 'message' listener that had its turn meanwhile. It is the program's to catch; this call waits.
+        process.nextTick(() => { throw thrown })
+      }
+      if (error !== undefined && !waiter.settled) this.#leave(waiter, () => reject(error))
     })
   }
 
   /**
    * Tries the calls again, the oldest first, until one must go on waiting. Codecs of the program run meanwhile: they may end
    * the waiting of any call, and begin others.
+   * @param {Block} [wait] blocks the thread for those that must wait
    */
-  serve () {
+  serve (wait) {
     if (this.#serving) return
     this.#serving = true
     const waiters = this.#waiters
     let over = 0
     try {
       for (const waiter of waiters) {
-        if (!waiter.settled && !this.#served(waiter)) break
+        if (!waiter.settled && !this.#served(waiter, wait)) break
         over++
       }
     } finally {
@@ -89,7 +106,7 @@ class Waiting {
 
   /**
    * Ends the waiting of one call.
-   * @param {() => any} attempt that call's
+   * @param {(wait?: Block) => any} attempt that call's
    * @param {any} value what it gives
    */
   withdraw (attempt, value) {
@@ -109,13 +126,14 @@ class Waiting {
   /**
    * Tries a call again.
    * @param {Waiter} waiter
+   * @param {Block} [wait]
    * @returns {boolean} `false`: it must go on waiting
    */
-  #served (waiter) {
+  #served (waiter, wait) {
     let result
     this.#current = waiter
     try {
-      result = waiter.attempt()
+      result = waiter.attempt(wait)
     } catch (error) {
       this.#settle(waiter)
       waiter.reject(error)
