@@ -19,6 +19,8 @@ const MESSAGES = 10_000_000
 const TURN = 40
 const LINE_MS = process.stdout.isTTY ? 1000 : 30_000
 const COMMON = ['kills', 'stops', 'messages', 'lost', 'corrupt', 'stalls']
+/** Columns of the table at the end: of `turns`, so many `failed`. */
+const COLUMNS = [...COMMON, 'turns', 'failed']
 const folder = path.join(__dirname, 'soak')
 const known = fs.readdirSync(folder).filter(file => file.endsWith('.js')).map(file => path.basename(file, '.js'))
 const [minutes, ...wanted] = process.argv.slice(2)
@@ -68,10 +70,10 @@ function tell (began, part, of) {
 }
 
 function close (began, sums, failures, total) {
-  const rows = Object.entries(sums).map(([part, counts]) => [part, ...COMMON.map(what => counts[what]), others(counts)])
-  rows.push(['together', ...COMMON.map(total), ''])
-  const cells = [['', ...COMMON, ''], ...rows.map(row => row.map(cell => typeof cell === 'number' ? number(cell) : cell ?? '–'))]
-  const widths = COMMON.map((_, column) => Math.max(...cells.map(row => row[column + 1].length)))
+  const rows = Object.entries(sums).map(([part, counts]) => [part, ...COLUMNS.map(what => counts[what]), others(counts)])
+  rows.push(['together', ...COLUMNS.map(total), ''])
+  const cells = [['', ...COLUMNS, ''], ...rows.map(row => row.map(cell => typeof cell === 'number' ? number(cell) : cell ?? '–'))]
+  const widths = COLUMNS.map((_, column) => Math.max(...cells.map(row => row[column + 1].length)))
   console.log(`\n\nAfter ${clock(began)}:\n`)
   for (const [first, ...rest] of cells) {
     console.log(`${first.padEnd(10)}${widths.map((width, column) => rest[column].padStart(width + 2)).join('')}  ${rest.at(-1)}`.trimEnd())
@@ -83,7 +85,7 @@ function close (began, sums, failures, total) {
 
 /** What only one part counts. */
 function others (counts) {
-  const own = Object.entries(counts).filter(([what]) => ![...COMMON, 'turns', 'failed', 'seconds'].includes(what))
+  const own = Object.entries(counts).filter(([what]) => ![...COLUMNS, 'seconds'].includes(what))
   return own.map(([what, count]) => `${number(count)} ${what}`).join(', ')
 }
 

@@ -15,7 +15,10 @@ use interproc::shm::{Kind, Name, Open, Place, Region, Segment};
 #[path = "topic.rs"]
 mod topic;
 
-pub(crate) use topic::topic;
+/// A topic, used and damaged in turn.
+pub(crate) fn topic(data: &[u8]) {
+    topic::topic(data);
+}
 
 /// The input, taken from its begin on; zeros behind its end.
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
