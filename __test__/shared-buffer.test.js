@@ -118,6 +118,24 @@ describe('making one', () => {
     expect(() => SharedBuffer.open(name)).toThrow(expect.objectContaining({ code: 'ENOENT', syscall: 'open', path: name }))
   })
 
+  test('what cannot be filled leaves nothing behind', () => {
+    const name = randomName()
+    for (const [fill, encoding, code] of [['a', 'bad', 'ERR_UNKNOWN_ENCODING'], ['zz', 'hex', 'ERR_INVALID_ARG_VALUE'], [Buffer.alloc(0), undefined, 'ERR_INVALID_ARG_VALUE']]) {
+      for (const persistent of [false, true]) {
+        expect(() => SharedBuffer.alloc(16, fill, encoding, { name, persistent })).toThrow(expect.objectContaining({ code }))
+      }
+    }
+    expect(list().filter(info => info.name === name)).toEqual([])
+    const buffer = SharedBuffer.alloc(16, 'a', 'utf8', { name })
+    expect(buffer.toString()).toBe('a'.repeat(16))
+    buffer.close()
+    for (const [fill, encoding] of [['YWJj', 'base64'], ['\u20ac', 'utf8'], ['\u20ac', 'utf16le'], ['abcdef', 'hex'], [Buffer.from('abc')], [new Uint16Array([1, 515])], [257], ['']]) {
+      const filled = SharedBuffer.alloc(7, fill, encoding, {})
+      expect([...filled]).toEqual([...Buffer.alloc(7, fill, encoding)])
+      filled.close()
+    }
+  })
+
   test('a ticket of a slice means the slice', () => {
     const buffer = SharedBuffer.from('0123456789')
     const slice = SharedBuffer.open(buffer.subarray(2, 5).ticket)

@@ -17,8 +17,8 @@ export interface SharedMapSetOptions {
 }
 
 /**
- * A Map that all processes of a user share. Keys are strings, values bytes (they come back as a Buffer), strings, numbers, or what
- * JSON can say; what `get` gives is the caller's own. Every call is atomic; who is killed amid one leaves the old value or the new one.
+ * A Map that all processes of a user share. Keys are strings, values bytes (also ArrayBuffers; they come back as a Buffer), strings, numbers,
+ * or what JSON can say: no Map, Set, Error or promise, of which JSON makes `{}`. What `get` gives is the caller's own. Every call is atomic; who is killed amid one leaves the old value or the new one.
  */
 export class SharedMap<V = any> {
   /** Opens the map of that name or ticket, or creates it; without a name, a new one. */
@@ -36,7 +36,7 @@ export class SharedMap<V = any> {
   setIfAbsent(key: string, value: V, options?: SharedMapSetOptions): boolean
   /**
    * Replaces the value by what `change` makes of it; nobody else's change is lost. `change` is called again if someone else was faster.
-   * `undefined` removes the entry. Gives the new value.
+   * `undefined` removes the entry. Gives the new value. `change` cannot be async.
    */
   update(key: string, change: (value: V | undefined) => V | undefined, options?: SharedMapSetOptions): V | undefined
   /** Adds to a number, 0 where there is none, and gives the sum. `ttl` is a new entry's; one that is there keeps its end. */

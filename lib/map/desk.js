@@ -46,10 +46,14 @@ const CLOSED = 5
 /** Bytes of a desk. Larger ones, for larger values, are kept up to KEPT. */
 const SMALL = 16 * 1024
 const KEPT = 1024 * 1024
+/** Most bytes of key and value: lengths have 32 bits, and Node 20 ends by SIGSEGV where an ArrayBuffer has more than 4 GiB. */
+const LARGEST = 2 ** 32 - 2 * SMALL
 
 class Desk {
   #handle
   #call
+  /** Bytes of key and value that no entry passes. */
+  #most
   #size = 0
   #bytes = Buffer.alloc(0)
   #words = new Uint32Array(0)
@@ -59,6 +63,7 @@ class Desk {
   constructor (handle) {
     this.#handle = handle
     this.#call = handle.caller()
+    this.#most = Math.min(handle.capacity, LARGEST)
     this.#open(SMALL)
   }
 
@@ -77,11 +82,11 @@ class Desk {
    * @returns {string | number | Buffer | undefined} as it is stored: a text with its mark
    */
   get (key) {
-    this.#writeKey(key, 0)
+    if (!this.#writeKey(key, 0)) return undefined
     let status = this.#run(GET)
     while (status === LARGE) {
-      const length = this.#words[LENGTH]
-      this.#writeKey(key, length)
+      // Other languages may store more.
+      if (!this.#writeKey(key, this.#words[LENGTH])) throw new ERR_INVALID_STATE('the entry is larger than 4 GiB')
       status = this.#run(GET)
     }
     if (status === NO) return undefined
@@ -92,8 +97,7 @@ class Desk {
 
   /** @param {string} key */
   has (key) {
-    this.#writeKey(key, 0)
-    return this.#run(HAS) !== NO
+    return this.#writeKey(key, 0) && this.#run(HAS) !== NO
   }
 
   /**
@@ -104,9 +108,10 @@ class Desk {
    * @returns {boolean} whether it was stored
    */
   put (key, value, ttl, version) {
-    if (typeof value === 'string') this.#writeText(key, value)
-    else if (typeof value === 'number') this.#writeNumber(key, value)
-    else this.#writeBytes(key, value)
+    const fits = typeof value === 'string'
+      ? this.#writeText(key, value)
+      : typeof value === 'number' ? this.#writeNumber(key, value) : this.#writeBytes(key, value)
+    if (!fits) throw full()
     this.#numbers[TTL] = ttl
     this.#numbers[VERSION] = version
     const stored = this.#run(PUT) !== NO
@@ -120,7 +125,7 @@ class Desk {
    * @param {number} ttl as in `put`
    */
   increment (key, by, ttl) {
-    this.#writeKey(key, 0)
+    if (!this.#writeKey(key, 0)) throw full()
     this.#numbers[NUMBER] = by
     this.#numbers[TTL] = ttl
     this.#run(INCREMENT)
@@ -132,7 +137,7 @@ class Desk {
    * @param {number} version below 0: whatever is there
    */
   delete (key, version) {
-    this.#writeKey(key, 0)
+    if (!this.#writeKey(key, 0)) return false
     this.#numbers[VERSION] = version
     return this.#run(DELETE) !== NO
   }
@@ -142,7 +147,7 @@ class Desk {
     const status = this.#call(op)
     if (status < FULL) return status
     switch (status) {
-      case FULL: throw new ERR_INVALID_STATE('the shared map has no room for the entry: give it more capacity, or let it evict')
+      case FULL: throw full()
       case NO_NUMBER: throw new ERR_INVALID_STATE('the value is not a number')
       case CLOSED: throw new ERR_INVALID_STATE('the shared map is closed')
       default: throw new ERR_INVALID_STATE('the shared map was asked for what it does not know')
@@ -162,40 +167,60 @@ class Desk {
   }
 
   /**
-   * Writes a key, and sees to it that there is room for so many bytes behind it.
+   * Writes a key, and sees to it that there is room for so many bytes behind it. `false`: there is no such entry, it would be larger
+   * than the map.
    * @param {string} key
    * @param {number} more
    */
   #writeKey (key, more) {
-    if (BODY + key.length * 3 + more > this.#size) this.#open(BODY + key.length * 3 + more)
+    if (BODY + key.length * 3 + more > this.#size && !this.#fits(Buffer.byteLength(key) + more)) return false
     this.#words[KEY_LENGTH] = this.#bytes.write(key, BODY)
+    return true
   }
 
-  /** @type {(key: string, text: string) => void} */
+  /**
+   * Opens a desk for so many bytes of key and value, if they can be an entry's: nobody makes this process allocate more than the map has.
+   * @param {number} bytes
+   */
+  #fits (bytes) {
+    if (bytes > this.#most) {
+      // A closed map says so all the same.
+      this.#words[KEY_LENGTH] = 0
+      this.#run(HAS)
+      return false
+    }
+    if (BODY + bytes > this.#size) this.#open(BODY + bytes)
+    return true
+  }
+
+  /** @type {(key: string, text: string) => boolean} */
   #writeText (key, text) {
-    // The most that the text can take: asking for its exact length costs as much as writing it.
+    // The most that the text can take, if the desk has that: asking for its exact length costs as much as writing it.
     const most = text.length * 3
-    this.#writeKey(key, most <= SMALL ? most : Buffer.byteLength(text))
+    if (!this.#writeKey(key, BODY + key.length * 3 + most <= this.#size ? most : Buffer.byteLength(text))) return false
     const words = this.#words
     words[LENGTH] = this.#bytes.write(text, BODY + words[KEY_LENGTH])
     words[KIND] = TEXT
+    return true
   }
 
-  /** @type {(key: string, number: number) => void} */
+  /** @type {(key: string, number: number) => boolean} */
   #writeNumber (key, number) {
-    this.#writeKey(key, 0)
+    if (!this.#writeKey(key, 0)) return false
     this.#words[KIND] = NUMERIC
     this.#words[LENGTH] = 0
     this.#numbers[NUMBER] = number
+    return true
   }
 
-  /** @type {(key: string, bytes: Uint8Array) => void} */
+  /** @type {(key: string, bytes: Uint8Array) => boolean} */
   #writeBytes (key, bytes) {
-    this.#writeKey(key, bytes.length)
+    if (!this.#writeKey(key, bytes.length)) return false
     const words = this.#words
     this.#bytes.set(bytes, BODY + words[KEY_LENGTH])
     words[KIND] = BYTES
     words[LENGTH] = bytes.length
+    return true
   }
 
   /** @param {number} bytes at least */
@@ -213,6 +238,10 @@ class Desk {
     this.#open(SMALL)
     this.#words.set(head)
   }
+}
+
+function full () {
+  return new ERR_INVALID_STATE('the shared map has no room for the entry: give it more capacity, or let it evict')
 }
 
 module.exports = { Desk }

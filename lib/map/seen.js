@@ -9,7 +9,7 @@ const { MAX_LENGTH } = require('node:buffer').constants
 const { copyOf, templateOf } = require('./copies')
 const { decode, isPlain } = require('./value')
 
-/** Values kept: up to twice as many. The length of the longest. */
+/** Values kept: up to twice as many. The length of the longest, and of the longest key. */
 const MOST = 4096
 const LONGEST = 2048
 
@@ -62,7 +62,7 @@ class Seen {
    * @param {{ place: Place }} desk where it was read
    */
   keep (key, stored, value, desk) {
-    if (typeof stored === 'object' || (typeof stored === 'string' && stored.length > LONGEST)) return
+    if (typeof stored === 'object' || (typeof stored === 'string' && stored.length > LONGEST) || key.length > LONGEST) return
     // Another SharedMap of the same map in this thread may have let the memory go.
     if (this.#words.length === 0 && !this.#map()) return
     const isJson = typeof stored === 'string' && !isPlain(stored) && typeof value === 'object' && value !== null

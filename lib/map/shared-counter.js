@@ -4,8 +4,7 @@
 
 const native = require('../native')
 const { ERR_INVALID_ARG_VALUE, ERR_INVALID_STATE, ERR_NOT_SUPPORTED } = require('../errors')
-const { segmentError } = require('../shared/errors')
-const { validateString } = require('../validate')
+const { segmentError, validatePlace } = require('../shared/errors')
 
 const PAGE = 'interproc counters'
 const MAX_NAME = 200
@@ -20,7 +19,7 @@ class SharedCounter {
 
   /** @param {string} name 1 to 200 bytes of UTF-8. A new counter is 0 */
   constructor (name) {
-    validateString(name, 'name')
+    validatePlace(name, 'name')
     const length = Buffer.byteLength(name)
     if (length === 0 || length > MAX_NAME) throw new ERR_INVALID_ARG_VALUE('name', name, `must have 1 to ${MAX_NAME} bytes of UTF-8`)
     const { page, words } = counters()

@@ -4,8 +4,8 @@
 
 const native = require('../native')
 const { ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_INVALID_STATE, ERR_NOT_SUPPORTED, ERR_OUT_OF_RANGE } = require('../errors')
-const { segmentError } = require('../shared/errors')
-const { validateBoolean, validateFunction, validateInteger, validateNumber, validateObject, validateString } = require('../validate')
+const { segmentError, validatePlace } = require('../shared/errors')
+const { validateBoolean, validateFunction, validateInteger, validateNumber, validateObject } = require('../validate')
 const { Desk } = require('./desk')
 const { Seen } = require('./seen')
 const { decode, encode } = require('./value')
@@ -36,7 +36,7 @@ class SharedMap {
   constructor (first, second) {
     const options = typeof first === 'object' && first !== null ? first : second
     const place = options === first ? options?.name : first
-    if (place !== undefined) validateString(place, 'name')
+    if (place !== undefined) validatePlace(place, 'name')
     const { capacity, ttl, evict, persistent } = validOptions(options ?? {})
     if (native.MapHandle === undefined) {
       throw new ERR_NOT_SUPPORTED('SharedMap', 'it needs file locks that end with their process (OFD locks)')
@@ -72,7 +72,7 @@ class SharedMap {
 
   /**
    * @param {string} key
-   * @param {any} value bytes, or what JSON can say
+   * @param {any} value bytes, or what JSON can say; what JSON makes `{}` of (a Map, a Set, an Error, a promise) is refused
    * @param {SetOptions} [options] `ttl` in milliseconds; 0: without an end
    */
   set (key, value, options) {
@@ -148,20 +148,17 @@ class SharedMap {
   get ticket () { return this.#call(() => this.#handle.ticket) }
 
   /** The keys of now, in the order of their coming. */
-  * keys () {
-    yield* this.#call(() => this.#handle.keys())
+  keys () {
+    return this.#call(() => this.#handle.keys()).values()
   }
 
   /** The entries whose keys are there now; what is removed meanwhile is left out, what changes has its new value. */
-  * entries () {
-    for (const key of this.keys()) {
-      const value = this.get(key)
-      if (value !== undefined) yield /** @type {[string, any]} */ ([key, value])
-    }
+  entries () {
+    return this.#found(this.keys(), (key, value) => /** @type {[string, any]} */ ([key, value]))
   }
 
-  * values () {
-    for (const [, value] of this.entries()) yield value
+  values () {
+    return this.#found(this.keys(), (_, value) => value)
   }
 
   [Symbol.iterator] () { return this.entries() }
@@ -183,6 +180,19 @@ class SharedMap {
 
   [Symbol.dispose] () { this.close() }
   get [Symbol.toStringTag] () { return 'SharedMap' }
+
+  /**
+   * Of those keys that are there still when it comes to them.
+   * @template T
+   * @param {Iterable<string>} keys
+   * @param {(key: string, value: any) => T} give
+   */
+  * #found (keys, give) {
+    for (const key of keys) {
+      const value = this.get(key)
+      if (value !== undefined) yield give(key, value)
+    }
+  }
 
   /**
    * @template T

@@ -46,8 +46,11 @@ class SharedBuffer extends Buffer {
   static alloc (size, fill, encoding, options) {
     const [values, chosen] = splitOptions([fill, encoding, options])
     validateInteger(size, 'size', 0, MAX_LENGTH)
+    const fills = values[0] !== undefined && values[0] !== 0 && size > 0
+    // Throws now what it cannot fill with: nothing is left behind then.
+    if (fills) Buffer.alloc(1, values[0], values[1])
     const buffer = bufferOf(create(size, chosen.name, chosen.persistent ?? false))
-    return values[0] === undefined || values[0] === 0 || size === 0 ? buffer : buffer.fill(values[0], values[1])
+    return fills ? buffer.fill(values[0], values[1]) : buffer
   }
 
   /**
