@@ -62,8 +62,6 @@ impl Kind {
     pub const COUNTERS: Self = Self(5);
     /// A table of named locks.
     pub const LOCKS: Self = Self(6);
-    /// A semaphore.
-    pub const SEMAPHORE: Self = Self(7);
 
     /// A kind by its number; numbers that nobody uses are possible.
     #[must_use]
@@ -93,7 +91,6 @@ impl Kind {
             Self::MAP => Some("map"),
             Self::COUNTERS => Some("counters"),
             Self::LOCKS => Some("locks"),
-            Self::SEMAPHORE => Some("semaphore"),
             _ => None,
         }
     }
