@@ -2,6 +2,8 @@
 
 // Calls that block the thread: a worker in one can be ended, and a process with such a worker too, as with Atomics.wait.
 
+const { randomUUID } = require('node:crypto')
+const vm = require('node:vm')
 const { spawn } = require('node:child_process')
 
 const LIB = JSON.stringify(require.resolve('..'))
@@ -15,6 +17,10 @@ const CALLS = {
   'topic.publishSync()': `const topic = new Topic({ capacity: 4096 }); const slow = topic.subscribe()
     while (topic.tryPublish('x'.repeat(50))) continue
     ready(); topic.publishSync('x'.repeat(50))`,
+  'locks.acquireSync()': 'const x = randomUUID(); locks.acquireSync(x); ready(); locks.acquireSync(x)',
+  'locks.acquireSync({ timeout })': 'const x = randomUUID(); locks.acquireSync(x); ready(); locks.acquireSync(x, { timeout: 1e6 })',
+  'semaphore.acquireSync()': 'const one = new Semaphore(randomUUID(), 1); one.acquireSync(); ready(); one.acquireSync()',
+  'wait()': 'const words = new Int32Array(SharedBuffer.alloc(8).buffer); ready(); wait(words, 0, 0)',
   'subscription.receiveSync()': 'const all = new Topic().subscribe(); ready(); all.receiveSync()'
 }
 
@@ -26,7 +32,8 @@ const ENDS = {
 const CASES = Object.entries(CALLS).flatMap(([call, code]) => Object.entries(ENDS).map(([end, ending]) => [end, call, code, ending]))
 
 test.each(CASES)('%s ends a worker that is blocked in %s', async (_end, _call, code, ending) => {
-  const worker = `const { Queue, Topic } = require(${LIB})
+  const worker = `const { Queue, Topic, SharedBuffer, Semaphore, locks, wait } = require(${LIB})
+    const { randomUUID } = require('node:crypto')
     const ready = () => require('node:worker_threads').parentPort.postMessage('ready')
     ${code}`
   const program = `const { Worker } = require('node:worker_threads')
@@ -40,10 +47,35 @@ test.each(CASES)('%s ends a worker that is blocked in %s', async (_end, _call, c
 })
 
 test('a wait that is longer than one stay in native code takes its whole time', () => {
-  const { Queue } = require('..')
+  const { Queue, SharedBuffer, Semaphore, locks, wait } = require('..')
   const queue = new Queue()
-  const begun = performance.now()
-  expect(queue.receiveSync({ timeout: 350 })).toBeUndefined()
-  expect(performance.now() - begun).toBeGreaterThan(349)
+  const words = new Int32Array(SharedBuffer.alloc(8).buffer)
+  const semaphore = new Semaphore(randomUUID(), 1)
+  const held = [locks.acquireSync(semaphore.name), semaphore.acquireSync()]
+  const whole = call => {
+    const begun = performance.now()
+    const result = call()
+    expect(performance.now() - begun).toBeGreaterThan(349)
+    return result
+  }
+  expect(whole(() => queue.receiveSync({ timeout: 350 }))).toBeUndefined()
+  expect(whole(() => locks.acquireSync(semaphore.name, { timeout: 350 }))).toBe(null)
+  expect(whole(() => semaphore.acquireSync({ timeout: 350 }))).toBe(null)
+  expect(whole(() => wait(words, 0, 0, 350))).toBe('timed-out')
+  for (const each of held) each.release()
   queue.close()
+})
+
+test('a lock that V8 ended the waiting for goes to the next', async () => {
+  const { locks } = require('..')
+  const x = randomUUID()
+  const held = locks.acquireSync(x)
+  const end = { timeout: 250 }
+  expect(() => vm.runInNewContext('locks.acquireSync(x)', { locks, x }, end)).toThrow(expect.objectContaining({ code: 'ERR_SCRIPT_EXECUTION_TIMEOUT' }))
+  const next = locks.acquire(x)
+  held.release()
+  const lock = await next
+  expect(lock.release()).toBe(true)
+  const { held: all, pending } = await locks.query()
+  expect([...all, ...pending].filter(({ name }) => name === x)).toEqual([])
 })

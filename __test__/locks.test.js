@@ -184,9 +184,53 @@ ours('acquire and acquireSync hold until release', async () => {
   for (const reader of readers) reader[Symbol.dispose]()
   const victim = locks.acquireSync(x)
   const thief = locks.acquireSync(x, { steal: true })
-  while (victim.held) await later()
   expect([victim.held, victim.release(), thief.held, thief.release()]).toEqual([false, false, true, true])
   expect(() => locks.acquireSync(x, { timeout: -1 })).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }))
+})
+
+ours('a signal of what was granted and stolen at once leaves nothing in the table', async () => {
+  const x = name()
+  for (let i = 0; i < 1100; i++) {
+    const first = locks.acquireSync(x)
+    const controller = new AbortController()
+    const given = locks.acquire(x, { signal: controller.signal })
+    first.release()
+    locks.acquireSync(x, { steal: true }).release()
+    controller.abort('no')
+    await expect(given).rejects.toBe('no')
+  }
+  const lock = await locks.acquire(x)
+  expect(lock.release()).toBe(true)
+})
+
+ours('what was granted and stolen before the thread looked is an AbortError', async () => {
+  const x = name()
+  const first = locks.acquireSync(x)
+  const given = locks.acquire(x)
+  first.release()
+  const thief = locks.acquireSync(x, { steal: true })
+  await expect(given).rejects.toMatchObject({ name: 'AbortError' })
+  expect(thief.release()).toBe(true)
+})
+
+ours('signal and timeout count or are refused, wherever they are given', async () => {
+  const x = name()
+  const semaphore = new interproc.Semaphore(x, 1)
+  const reason = new Error('enough')
+  const signal = AbortSignal.abort(reason)
+  for (const ask of [locks.acquireSync.bind(locks, x), semaphore.acquireSync.bind(semaphore), semaphore.tryAcquire.bind(semaphore)]) {
+    expect(() => ask({ signal })).toThrow(reason)
+    expect(ask({ signal: new AbortController().signal }).release()).toBe(true)
+  }
+  const refused = expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE', message: expect.stringContaining('AbortSignal.timeout') })
+  await expect(locks.acquire(x, { timeout: 50 })).rejects.toEqual(refused)
+  await expect(semaphore.acquire({ timeout: 50 })).rejects.toEqual(refused)
+  await expect(semaphore.request({ timeout: 50 }, () => {})).rejects.toEqual(refused)
+  expect(() => semaphore.tryAcquire({ timeout: 50 })).toThrow(refused)
+  expect(locks.acquireSync(x, null).release()).toBe(true)
+  expect((await locks.acquire(x, null)).release()).toBe(true)
+  expect(() => semaphore.acquireSync(null)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }))
+  expect(semaphore.query()).toMatchObject({ held: 0, pending: 0 })
 })
 
 test('a signal ends a request also if it is aborted when request has just returned', async () => {

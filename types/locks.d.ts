@@ -12,7 +12,7 @@ export interface Lock {
 
 /** A lock that is held until it is released. */
 export interface HeldLock extends Lock {
-  /** `false` once released or stolen. */
+  /** `false` once released or stolen, also if this thread was not told of the theft yet. */
   readonly held: boolean
   /** Gives it back. `false`: it was released or stolen before. */
   release(): boolean
@@ -36,6 +36,8 @@ export interface LockSyncOptions {
   steal?: boolean
   /** Milliseconds. Default: without an end. */
   timeout?: number
+  /** Counts at the call only: a blocked thread aborts nothing. */
+  signal?: AbortSignal
 }
 
 export interface LockInfo {
@@ -60,17 +62,18 @@ export interface LockManager {
    * Calls `callback` once the lock is there, holds it until what that returns has settled, and gives the same.
    *
    * A pending request keeps the process alive, a held lock does not. Fails with `signal.reason`, with a DOMException `AbortError` when the
-   * lock is stolen, `NotSupportedError` for options that exclude each other, `QuotaExceededError` beyond some 1000 requests for a name.
+   * lock is stolen, `NotSupportedError` for options that exclude each other, `QuotaExceededError` when the name's part of
+   * the table is full: 1024 requests at a time, of all names, semaphores and waits of that eighth of them, of all processes of the user.
    */
   request<T>(name: string, callback: (lock: Lock) => T): Promise<Awaited<T>>
   request<T>(name: string, options: LockOptions & { ifAvailable?: false }, callback: (lock: Lock) => T): Promise<Awaited<T>>
   request<T>(name: string, options: LockOptions, callback: (lock: Lock | null) => T): Promise<Awaited<T>>
-  /** Gets the lock until its `release()`. */
+  /** Gets the lock until its `release()`. `timeout` is refused: a `signal` ends the waiting. */
   acquire(name: string, options?: LockOptions & { ifAvailable?: false }): Promise<HeldLock>
   acquire(name: string, options: LockOptions): Promise<HeldLock | null>
   /**
    * As `acquire`, but blocks the thread meanwhile: for workers and scripts. `null`: not within `timeout`. A thread that holds the lock
-   * already waits for itself.
+   * already waits for itself. A worker that is blocked can be terminated.
    */
   acquireSync(name: string, options?: LockSyncOptions): HeldLock | null
   query(): Promise<LockManagerSnapshot>
@@ -96,9 +99,9 @@ export class Semaphore {
   readonly permits: number
   acquire(options?: { count?: number, signal?: AbortSignal }): Promise<Permit>
   /** `null`: they are not free. */
-  tryAcquire(options?: { count?: number }): Permit | null
-  /** Blocks the thread. `null`: not within `timeout` milliseconds. */
-  acquireSync(options?: { count?: number, timeout?: number }): Permit | null
+  tryAcquire(options?: { count?: number, signal?: AbortSignal }): Permit | null
+  /** Blocks the thread. `null`: not within `timeout` milliseconds. A `signal` counts at the call only: a blocked thread aborts nothing. */
+  acquireSync(options?: { count?: number, timeout?: number, signal?: AbortSignal }): Permit | null
   /** Calls `callback` with permits, and gives them back when what it returns has settled. */
   request<T>(callback: (permit: Permit) => T): Promise<Awaited<T>>
   request<T>(options: { count?: number, signal?: AbortSignal }, callback: (permit: Permit) => T): Promise<Awaited<T>>
@@ -112,7 +115,10 @@ export class Semaphore {
 export function wait(typedArray: Int32Array, index: number, value: number, timeout?: number): 'ok' | 'not-equal' | 'timed-out'
 export function wait(typedArray: BigInt64Array, index: number, value: bigint, timeout?: number): 'ok' | 'not-equal' | 'timed-out'
 
-/** As `Atomics.waitAsync`. Takes no thread. Keeps the process alive until it is notified or timed out. */
+/**
+ * As `Atomics.waitAsync`. Takes no thread. Keeps the process alive until it is notified or timed out. Closing the buffer ends it with
+ * `ERR_INVALID_STATE`. The same error where there are too many at a time: a part of the table of locks holds 768.
+ */
 export function waitAsync(typedArray: Int32Array, index: number, value: number, timeout?: number): WaitAsyncResult
 export function waitAsync(typedArray: BigInt64Array, index: number, value: bigint, timeout?: number): WaitAsyncResult
 

@@ -48,9 +48,20 @@ function listen (listener) {
   return last
 }
 
+/**
+ * Blocks the thread until there is an answer. Native code comes back without one every 100 ms: V8 ends a thread between two calls only.
+ * @param {number} request
+ * @param {number} answer the first one
+ * @returns {number}
+ */
+function block (request, answer) {
+  while (answer === answers.WAITING) answer = agent().block(request)
+  return answer
+}
+
 /** @param {number} request */
 function forget (request) {
   listeners.delete(request)
 }
 
-module.exports = { agent, listen, forget, answers, modes, flags, EAGAIN, EBUSY, ENOSPC, EINVAL }
+module.exports = { agent, listen, block, forget, answers, modes, flags, EAGAIN, EBUSY, ENOSPC, EINVAL }

@@ -5,9 +5,9 @@
  */
 
 const { ERR_INVALID_STATE } = require('../errors')
-const { agent, listen, forget, answers, EAGAIN, ENOSPC, EINVAL } = require('./agent')
+const { agent, listen, block, forget, answers, EAGAIN, ENOSPC, EINVAL } = require('./agent')
 
-module.exports = { get, getSync, give }
+module.exports = { get, getSync, give, isHeld }
 
 /**
  * What is asked for.
@@ -80,7 +80,7 @@ function getSync (ask, timeout) {
   const grant = { request: 0, ownerDied: false, stolen: false, onStolen: undefined }
   const request = grant.request = listen(answer => { if (answer === answers.STOLEN) lose(grant) })
   const { name, mode, flags, count, limit } = ask
-  const answer = agent().request(request, name, mode, flags, count, limit, timeout === Infinity ? -1 : timeout)
+  const answer = block(request, agent().request(request, name, mode, flags, count, limit, timeout === Infinity ? -1 : timeout))
   grant.ownerDied = answer === answers.HELD_AFTER_DEATH
   if (answer === answers.HELD || grant.ownerDied) return grant
   forget(request)
@@ -97,6 +97,14 @@ function give ({ request }) {
   return agent().end(request)
 }
 
+/**
+ * Whether nobody has stolen it, also if the word of a theft is still on its way.
+ * @param {Grant} grant
+ */
+function isHeld ({ stolen, request }) {
+  return !stolen && agent().holds(request)
+}
+
 /** @param {Grant} grant */
 function lose (grant) {
   forget(grant.request)
@@ -111,5 +119,6 @@ function lose (grant) {
 function refused (answer, { name, limit }) {
   if (answer === -ENOSPC) return new DOMException('Too many lock requests at a time on this machine', 'QuotaExceededError')
   if (answer === -EINVAL) return new ERR_INVALID_STATE(`the semaphore '${name}' is in use with another number of permits than ${limit}`)
+  if (answer === answers.STOLEN) return new DOMException('The lock was stolen by another request', 'AbortError')
   return new ERR_INVALID_STATE(`this thread is ending, '${name}' cannot be asked for`)
 }

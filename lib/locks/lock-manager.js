@@ -9,7 +9,7 @@ const { validateAbortSignal, validateObject } = require('../validate')
 const { agent, modes, flags: { ifAvailable: IF_AVAILABLE, steal: STEAL } } = require('./agent')
 const { get, getSync, give } = require('./hold')
 const { Lock, HeldLock, own, enumerable } = require('./lock')
-const { validLockName, tableName, lockName, validTimeout } = require('./valid')
+const { validLockName, tableName, lockName, noTimeout, validTimeout } = require('./valid')
 
 /** @typedef {import('./lock').Mode} Mode */
 /** @typedef {{ mode: Mode, ifAvailable: boolean, steal: boolean, signal: AbortSignal | undefined }} Options */
@@ -48,6 +48,7 @@ class LockManager {
   async acquire (name, options) {
     name = validLockName(name)
     const wanted = validOptions(name, options)
+    noTimeout(options)
     wanted.signal?.throwIfAborted()
     return new Promise((resolve, reject) => get(askFor(name, wanted), wanted.signal, (error, grant) => {
       if (error !== undefined) reject(error)
@@ -56,15 +57,17 @@ class LockManager {
   }
 
   /**
-   * As `acquire`, but blocks the thread meanwhile. `null`: not within `timeout` milliseconds.
+   * As `acquire`, but blocks the thread meanwhile. `null`: not within `timeout` milliseconds. A thread that is blocked aborts no `signal`;
+   * one that is aborted already counts.
    * @param {string} name
    * @param {any} [options]
    * @returns {InstanceType<typeof HeldLock> | null}
    */
-  acquireSync (name, options = {}) {
+  acquireSync (name, options) {
     name = validLockName(name)
     const wanted = validOptions(name, options)
-    const timeout = validTimeout(options.timeout)
+    const timeout = validTimeout(options?.timeout)
+    wanted.signal?.throwIfAborted()
     const grant = getSync(askFor(name, wanted), timeout)
     return grant && new HeldLock(own, name, wanted.mode, grant)
   }

@@ -4,7 +4,7 @@
 
 const { inspect } = require('node:util')
 const { ERR_ILLEGAL_CONSTRUCTOR } = require('../errors')
-const { give } = require('./hold')
+const { give, isHeld } = require('./hold')
 
 /** Who has it may make locks. */
 const own = Symbol('interproc.locks')
@@ -65,7 +65,7 @@ class HeldLock extends Lock {
 
   /** `false` once released or stolen. */
   get held () {
-    return this.#grant !== null && !this.#grant.stolen
+    return this.#grant !== null && isHeld(this.#grant)
   }
 
   /** Gives it back. `false`: it was released or stolen before. */

@@ -6,7 +6,7 @@ const { ERR_ILLEGAL_CONSTRUCTOR, ERR_INVALID_ARG_TYPE } = require('../errors')
 const { validateAbortSignal, validateInteger, validateObject } = require('../validate')
 const { agent, modes, flags: { ifAvailable: IF_AVAILABLE } } = require('./agent')
 const { get, getSync, give } = require('./hold')
-const { validName, validTimeout } = require('./valid')
+const { noTimeout, validName, validTimeout } = require('./valid')
 
 const MAX_PERMITS = 2 ** 31 - 1
 const own = Symbol('interproc.semaphore')
@@ -69,6 +69,7 @@ class Semaphore {
    */
   async acquire (options = {}) {
     const { count, signal } = this.#valid(options)
+    noTimeout(options)
     signal?.throwIfAborted()
     return new Promise((resolve, reject) => get(this.#ask(count, 0), signal, (error, grant) => {
       if (grant === null) reject(error)
@@ -77,24 +78,28 @@ class Semaphore {
   }
 
   /**
-   * @param {any} [options] `count`
+   * @param {any} [options] `count`, `signal`
    * @returns {Permit | null} `null`: they are not free
    */
   tryAcquire (options = {}) {
-    const { count } = this.#valid(options)
+    const { count, signal } = this.#valid(options)
+    noTimeout(options)
+    signal?.throwIfAborted()
     // Not waiting is not blocking.
     const grant = getSync(this.#ask(count, IF_AVAILABLE), 0)
     return grant && new Permit(own, grant, count)
   }
 
   /**
-   * Blocks the thread until the permits are there.
-   * @param {any} [options] `count`, `timeout` in milliseconds
+   * Blocks the thread until the permits are there. It aborts no `signal` meanwhile; one that is aborted already counts.
+   * @param {any} [options] `count`, `timeout` in milliseconds, `signal`
    * @returns {Permit | null} `null`: not in time
    */
   acquireSync (options = {}) {
-    const { count } = this.#valid(options)
-    const grant = getSync(this.#ask(count, 0), validTimeout(options.timeout))
+    const { count, signal } = this.#valid(options)
+    const timeout = validTimeout(options.timeout)
+    signal?.throwIfAborted()
+    const grant = getSync(this.#ask(count, 0), timeout)
     return grant && new Permit(own, grant, count)
   }
 

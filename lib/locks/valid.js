@@ -3,7 +3,7 @@
 const { ERR_INVALID_ARG_VALUE } = require('../errors')
 const { validateNumber } = require('../validate')
 
-module.exports = { validName, validLockName, tableName, lockName, validTimeout }
+module.exports = { validName, validLockName, tableName, lockName, noTimeout, validTimeout }
 
 /** Bytes of UTF-8. */
 const MAX_NAME = 200
@@ -66,6 +66,15 @@ function validLength (name, inTable) {
   if (inTable.length * 3 > MAX_NAME && Buffer.byteLength(inTable) > MAX_NAME) {
     throw new ERR_INVALID_ARG_VALUE('name', name, `must not have more than ${MAX_NAME} bytes of UTF-8`)
   }
+}
+
+/**
+ * For what does not block: a signal ends it.
+ * @param {any} options
+ */
+function noTimeout (options) {
+  if (options?.timeout === undefined) return
+  throw new ERR_INVALID_ARG_VALUE('options.timeout', options.timeout, 'is for acquireSync. To end the waiting, give `signal: AbortSignal.timeout(ms)`')
 }
 
 /**

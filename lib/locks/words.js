@@ -8,7 +8,7 @@
 const { isSharedArrayBuffer, isInt32Array, isBigInt64Array } = require('node:util').types
 const { ERR_INVALID_ARG_TYPE, ERR_INVALID_STATE, ERR_OUT_OF_RANGE, uvException } = require('../errors')
 const { isShared, memoryOf } = require('../shared/memory')
-const { agent, listen, forget, answers, EAGAIN, EBUSY, ENOSPC } = require('./agent')
+const { agent, listen, block, forget, answers, EAGAIN, EBUSY, ENOSPC } = require('./agent')
 
 module.exports = { wait, waitAsync, notify }
 
@@ -26,16 +26,7 @@ const MAX_COUNT = 2 ** 31 - 1
  */
 function wait (words, index, value, timeout) {
   if (onSharedArrayBuffer(words)) return /** @type {any} */ (Atomics).wait(words, index, value, timeout)
-  const request = listen(() => {})
-  try {
-    const answer = ask(request, words, index, value, milliseconds(timeout), true)
-    if (answer === answers.HELD) return 'ok'
-    if (answer === answers.NOT_EQUAL) return 'not-equal'
-    if (answer === -EAGAIN) return 'timed-out'
-    throw refused(answer)
-  } finally {
-    forget(request)
-  }
+  return waitFor(read(words, index, value, timeout))
 }
 
 /**
@@ -48,31 +39,31 @@ function wait (words, index, value, timeout) {
  */
 function waitAsync (words, index, value, timeout) {
   if (onSharedArrayBuffer(words)) return /** @type {any} */ (Atomics).waitAsync(words, index, value, timeout)
-  const limit = milliseconds(timeout)
-  if (limit === 0) {
-    const result = wait(words, index, value, 0)
-    return { async: false, value: /** @type {'not-equal' | 'timed-out'} */ (result) }
-  }
+  const word = read(words, index, value, timeout)
+  if (word.limit === 0) return { async: false, value: /** @type {'not-equal' | 'timed-out'} */ (waitFor(word)) }
   /** @type {(result: 'ok' | 'timed-out') => void} */
   let resolve
   /** @type {(error: Error) => void} */
   let reject
+  const { memory: { pending } } = word
   const request = listen(answer => {
     forget(request)
+    pending.delete(end)
     if (answer === answers.NOTIFIED) resolve('ok')
     // The word was something else already, when it could be looked at.
     else if (answer === answers.NOT_EQUAL) resolve('ok')
     else if (answer === answers.TIMED_OUT) resolve('timed-out')
     else reject(refused(answer))
   })
-  let answer
-  try {
-    answer = ask(request, words, index, value, limit, false)
-  } catch (error) {
+  // When this thread closes the buffer. A notification that is on its way counts.
+  const end = () => {
+    if (!agent().cancel(request)) return
     forget(request)
-    throw error
+    reject(closed())
   }
+  const answer = ask(request, word, false)
   if (answer === answers.WAITING) {
+    pending.add(end)
     return { async: true, value: new Promise((...settle) => { [resolve, reject] = settle }) }
   }
   forget(request)
@@ -89,9 +80,10 @@ function waitAsync (words, index, value, timeout) {
  */
 function notify (words, index, count = Infinity) {
   if (onSharedArrayBuffer(words)) return Atomics.notify(/** @type {Int32Array} */ (words), index, count)
-  const { segment, offset } = place(words, index)
+  const position = validIndex(words, index)
   // As Atomics: what is no number is 0.
-  const limit = Math.min(Math.max(Math.trunc(Number(count)) || 0, 0), MAX_COUNT)
+  const limit = Math.min(Math.max(Math.trunc(+count) || 0, 0), MAX_COUNT)
+  const { segment, offset } = place(words, position)
   const answer = agent().notify(segment, offset, limit)
   if (answer === -EBUSY) {
     throw uvException({ errno: answer, syscall: 'notify', message: 'another process was stopped while it changed the table of locks' })
@@ -101,20 +93,52 @@ function notify (words, index, count = Infinity) {
 }
 
 /**
- * @param {number} request
+ * A word of shared memory, and what it is thought to be.
+ * @typedef {object} Word
+ * @property {import('../shared/memory').Memory} memory
+ * @property {number} offset
+ * @property {number} low
+ * @property {number | undefined} high of 64 bits
+ * @property {number} limit milliseconds
+ */
+
+/**
+ * Reads the arguments, in the order and with the errors of Atomics.
  * @param {Words} words
  * @param {number} index
  * @param {number | bigint} value
- * @param {number} limit milliseconds
- * @param {boolean} block
+ * @param {number} [timeout]
+ * @returns {Word}
  */
-function ask (request, words, index, value, limit, block) {
-  const { segment, offset } = place(words, index)
-  const timeout = limit === Infinity ? -1 : limit
-  if (isInt32Array(words)) return agent().wait(request, segment, offset, Number(value) >>> 0, undefined, timeout, block)
-  // A number is an error here, as with Atomics.
-  const bits = BigInt.asUintN(64, /** @type {bigint} */ (value))
-  return agent().wait(request, segment, offset, Number(bits & 0xffffffffn), Number(bits >> 32n), timeout, block)
+function read (words, index, value, timeout) {
+  const position = validIndex(words, index)
+  const [low, high] = isInt32Array(words) ? [narrow(value), undefined] : halves(value)
+  const limit = milliseconds(timeout)
+  // The last: reading the others may have closed it.
+  return { ...place(words, position), low, high, limit }
+}
+
+/**
+ * @param {Word} word
+ * @returns {'ok' | 'not-equal' | 'timed-out'}
+ */
+function waitFor (word) {
+  const request = listen(() => {})
+  const answer = block(request, ask(request, word, true))
+  forget(request)
+  if (answer === answers.HELD) return 'ok'
+  if (answer === answers.NOT_EQUAL) return 'not-equal'
+  if (answer === -EAGAIN) return 'timed-out'
+  throw refused(answer)
+}
+
+/**
+ * @param {number} request
+ * @param {Word} word
+ * @param {boolean} blocks
+ */
+function ask (request, { memory: { segment }, offset, low, high, limit }, blocks) {
+  return agent().wait(request, segment, offset, low, high, limit === Infinity ? -1 : limit, blocks)
 }
 
 /** @param {unknown} words */
@@ -131,20 +155,46 @@ function onSharedArrayBuffer (words) {
  * @param {Words} words
  * @param {number} index
  */
-function place (words, index) {
-  const position = Math.trunc(Number(index)) || 0
+function validIndex (words, index) {
+  const position = Math.trunc(+index) || 0
+  if (memoryOf(words).closed) throw closed()
   if (position < 0 || position >= words.length) throw new ERR_OUT_OF_RANGE('index', `>= 0 && < ${words.length}`, index)
-  return { segment: memoryOf(words).segment, offset: words.byteOffset + position * words.BYTES_PER_ELEMENT }
+  return position
+}
+
+/**
+ * @param {Words} words
+ * @param {number} position
+ */
+function place (words, position) {
+  const memory = memoryOf(words)
+  if (memory.closed) throw closed()
+  return { memory, segment: memory.segment, offset: words.byteOffset + position * words.BYTES_PER_ELEMENT }
+}
+
+/** @param {any} value a BigInt is an error here, as with Atomics */
+function narrow (value) {
+  return +value >>> 0
+}
+
+/** @param {any} value a number is an error here, as with Atomics */
+function halves (value) {
+  const bits = BigInt.asUintN(64, value)
+  return [Number(bits & 0xffffffffn), Number(bits >> 32n)]
 }
 
 /** @param {number | undefined} timeout */
 function milliseconds (timeout) {
-  const limit = Number(timeout)
+  // Not `Number`, which takes a BigInt.
+  const limit = timeout === undefined ? NaN : +timeout
   return Number.isNaN(limit) ? Infinity : Math.max(limit, 0)
 }
 
 /** @param {number} answer */
 function refused (answer) {
-  if (answer === -ENOSPC) return new ERR_INVALID_STATE('too many waits at a time on this machine')
+  return answer === -ENOSPC ? new ERR_INVALID_STATE('too many waits at a time on this machine') : closed()
+}
+
+function closed () {
   return new ERR_INVALID_STATE('the shared buffer is closed')
 }

@@ -31,6 +31,7 @@ const IN_FLIGHT_MS = 10_000
  * @property {boolean} persistent
  * @property {boolean} readOnly
  * @property {boolean} closed
+ * @property {Set<() => void>} pending what ends with it: called by `close`
  */
 
 /** @type {WeakMap<ArrayBufferLike, Memory>} */
@@ -98,6 +99,8 @@ function close (memory) {
   memory.closed = true
   buffers.delete(keyOf(memory))
   memory.segment.close(memory.bytes)
+  for (const end of memory.pending) end()
+  memory.pending.clear()
   const held = inFlight.get(memory.ticket)
   if (held !== undefined && held.segment.joins >= held.awaited) release(memory.ticket)
 }
@@ -174,7 +177,7 @@ function adopt (segment, readOnly) {
     return known
   }
   const { name, ticket, persistent } = segment
-  const memory = { bytes, segment, name, ticket: /** @type {string} */ (ticket), persistent, readOnly, closed: false }
+  const memory = { bytes, segment, name, ticket: /** @type {string} */ (ticket), persistent, readOnly, closed: false, pending: new Set() }
   memories.set(bytes, memory)
   guardDecoders(bytes)
   sharedBufferExists()

@@ -75,9 +75,11 @@ pub(super) struct Request {
     /// `None`: the table was busy so far.
     pub(super) id: Option<Id>,
     pub(super) waits: bool,
-    /// Released while the table was busy.
+    /// Released while the table was busy, or a thread blocks for it: a turn of the reactor ends it.
     pub(super) ended: bool,
-    timer: Option<TimerId>,
+    pub(super) timer: Option<TimerId>,
+    /// Of a thread that blocks; `None`: without an end.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl Agent {
@@ -139,46 +141,11 @@ impl Agent {
             _ => return outcome,
         };
         let timer = timeout.filter(|_| waits).and_then(|timeout| self.time_out(handle, timeout));
-        self.requests.borrow_mut().insert(handle, Request { what, table, id, waits, ended: false, timer });
+        self.requests.borrow_mut().insert(handle, Request { id, waits, timer, ..Request::new(what, table) });
         if waits {
             self.count(1);
         }
         outcome
-    }
-
-    /// Makes a request and blocks the thread until it is granted, or `deadline` has passed ([`Outcome::Unavailable`]).
-    pub fn block(self: &Rc<Self>, handle: u32, what: What, deadline: Option<Instant>) -> Outcome {
-        let table = self.table();
-        // Who does not want to wait for others still has to wait for the table.
-        let until = deadline.map(|deadline| deadline.max(Instant::now() + BRIEF));
-        let entered = what.enter(&table, self.bell.id() - 1, until.into());
-        let mut request = Request { what, table, id: None, waits: false, ended: false, timer: None };
-        let (id, answer) = match entered {
-            Outcome::Held { id, after_death } => (id, Answer::Held { after_death }),
-            Outcome::Waiting { id, .. } => match request.table.block(id, deadline) {
-                // Granted in the last moment counts.
-                Answer::Waiting => (id, request.table.cancel(id, SOON).unwrap_or(Answer::Waiting)),
-                answer => (id, answer),
-            },
-            Outcome::Busy => return Outcome::Unavailable,
-            other => return other,
-        };
-        request.id = Some(id);
-        match answer {
-            Answer::Held { after_death } => {
-                self.requests.borrow_mut().insert(handle, request);
-                Outcome::Held { id, after_death }
-            }
-            Answer::Notified => {
-                self.end_of(handle, request);
-                Outcome::Held { id, after_death: false }
-            }
-            _ => {
-                // Cancelled as a rule; but not where a stopped process keeps the table.
-                self.end_of(handle, request);
-                Outcome::Unavailable
-            }
-        }
     }
 
     /// Gives back or gives up. `false`: it had been stolen, or there is no such request.
@@ -191,26 +158,34 @@ impl Agent {
         let entered =
             self.requests.borrow().get(&handle).and_then(|request| Some((Arc::clone(&request.table), request.id?)));
         match entered.map(|(table, id)| table.cancel(id, SOON)) {
-            Some(Some(Answer::Held { .. } | Answer::Notified)) => false,
-            Some(None) => self.end(handle),
-            _ => {
-                self.take(handle);
-                true
-            }
+            Some(Some(Answer::Held { .. } | Answer::Notified)) => return false,
+            None | Some(Some(Answer::Waiting)) => drop(self.take(handle)),
+            // Stolen before this thread looked: its record is still there. Or the table is busy.
+            Some(_) => drop(self.end(handle)),
         }
+        true
+    }
+
+    /// Whether it is held at the moment: not once it was stolen, also if the event is still on its way.
+    pub fn holds(&self, handle: u32) -> bool {
+        let held = |request: &Request| request.id.map(|id| request.table.look(id));
+        matches!(self.requests.borrow().get(&handle).and_then(held), Some(Answer::Held { .. }))
     }
 
     /// Ends a request that is in the list no more; later, where the table is busy.
-    fn end_of(self: &Rc<Self>, handle: u32, mut request: Request) -> bool {
+    pub(super) fn end_of(&self, handle: u32, request: Request) -> bool {
         let Some(id) = request.id else { return true };
         if let Some(answer) = request.table.end(id, SOON) {
             return matches!(answer, Answer::Held { .. } | Answer::Waiting);
         }
-        request.ended = true;
-        request.waits = true;
-        self.requests.borrow_mut().insert(handle, request);
-        self.count(1);
+        self.end_in_a_turn(handle, request);
         true
+    }
+
+    /// Leaves it to the next turn of the reactor, unless it is taken before.
+    pub(super) fn end_in_a_turn(&self, handle: u32, request: Request) {
+        self.requests.borrow_mut().insert(handle, Request { ended: true, waits: true, ..request });
+        self.count(1);
     }
 
     pub(super) fn take(&self, handle: u32) -> Option<Request> {
@@ -247,7 +222,15 @@ impl Agent {
                 (agent.sink)(handle, Event::TimedOut);
             }
         };
-        Some(self.reactor.upgrade()?.set_timer(Instant::now() + timeout, task))
+        // Later than clocks go: never.
+        let at = Instant::now().checked_add(timeout)?;
+        Some(self.reactor.upgrade()?.set_timer(at, task))
+    }
+}
+
+impl Request {
+    pub(super) fn new(what: What, table: Arc<Table>) -> Self {
+        Self { what, table, id: None, waits: false, ended: false, timer: None, deadline: None }
     }
 }
 

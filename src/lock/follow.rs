@@ -151,6 +151,7 @@ impl Agent {
                     Some(_) => drop(self.take(handle)),
                     None => drop(kept.insert(what.shard())),
                 },
+                None if ended => drop(self.take(handle)),
                 Some(_) => {}
                 None => self.enter_again(handle, &what, &mut kept),
             }

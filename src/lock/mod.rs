@@ -71,4 +71,6 @@ mod crash_tests;
 #[cfg(all(test, not(interproc_loom)))]
 mod kept_tests;
 #[cfg(all(test, not(interproc_loom)))]
+mod room_tests;
+#[cfg(all(test, not(interproc_loom)))]
 mod tests;

@@ -31,7 +31,7 @@ pub enum LockError {
     Open(OpenError),
     /// The name has more than 200 bytes.
     NameTooLong,
-    /// The table has no room for another request of that name.
+    /// The part of the table that the name belongs to has no room for another request.
     Full,
     /// Others think that the semaphore has so many permits.
     PermitsDiffer(u32),
@@ -232,7 +232,7 @@ pub(super) fn get_in(
         },
         Outcome::LimitDiffers(permits) => return Err(LockError::PermitsDiffer(permits)),
         Outcome::Full => return Err(LockError::Full),
-        Outcome::Unavailable | Outcome::NotEqual | Outcome::Busy => return Ok(None),
+        Outcome::Unavailable | Outcome::Stolen | Outcome::NotEqual | Outcome::Busy => return Ok(None),
     };
     Ok(Some(Hold { table, id, after_death }))
 }
@@ -242,7 +242,8 @@ pub(super) fn get_in(
 pub(super) fn give_up(table: &Arc<Table>, id: Id, until: Option<Instant>) -> Option<Answer> {
     let patience = if until.is_some() { Patience::Loop(BRIEF) } else { Patience::Endless };
     let answer = table.cancel(id, patience);
-    if answer.is_none() {
+    // Stolen before this thread looked, its record is still there.
+    if !matches!(answer, Some(Answer::Waiting | Answer::Held { .. } | Answer::Notified)) {
         table.forget(id);
     }
     answer
@@ -268,7 +269,7 @@ impl fmt::Display for LockError {
         match self {
             Self::Open(error) => error.fmt(f),
             Self::NameTooLong => write!(f, "the name has more than {MAX_KEY_LEN} bytes"),
-            Self::Full => write!(f, "there is no room for another request of that name"),
+            Self::Full => write!(f, "there is no room for another request in that part of the table of locks"),
             Self::PermitsDiffer(permits) => write!(f, "others use the semaphore with {permits} permits"),
             Self::NoSuchCount => write!(f, "the semaphore does not have so many permits, or none were asked for"),
             Self::NoWord => write!(f, "the word is not aligned, or does not lie in the buffer"),

@@ -29,6 +29,8 @@ pub enum Outcome {
     },
     /// Others have it, and the caller did not want to wait.
     Unavailable,
+    /// The caller had it for a moment, until another took it: only of what blocks.
+    Stolen,
     /// The word was not what the caller thought: only of [`Table::wait`](super::Table::wait).
     NotEqual,
     /// No room for another request.

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::mutex::{Got, World};
-use super::record::{Key, Mode, State, Words, put32, put64};
+use super::record::{Key, Mode, RECORDS, State, Words, put32, put64};
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +96,9 @@ impl<'a, W: World> Locked<'a, W> {
 
     /// Enters a waiter that is not granted anything: [`Locked::notify`] finds it.
     pub(super) fn insert(&self, key: &Key, ask: &Ask, (owner, pid): (u64, u32)) -> Option<u32> {
+        if ask.mode == Mode::Wait && !self.has_room_for_a_wait() {
+            return None;
+        }
         let index = self.take_free()?;
         let record = &self.words.records[index as usize];
         let ticket = self.words.ticket.load(Ordering::Relaxed).wrapping_add(1);
@@ -128,6 +131,15 @@ impl<'a, W: World> Locked<'a, W> {
             put32(&self.words.waiters, waiters, Ordering::Relaxed);
         }
         self.give_free(index);
+    }
+
+    /// A quarter of the records is for locks and permits alone: they are not refused because of waits.
+    fn has_room_for_a_wait(&self) -> bool {
+        let is_room = || (self.words.waiters.load(Ordering::Relaxed) as usize) < RECORDS - RECORDS / 4;
+        if !is_room() {
+            self.reap_all();
+        }
+        is_room()
     }
 
     /// What another user of the semaphore, who is alive, takes for its number of permits, if that is not what `ask` says.

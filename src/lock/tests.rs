@@ -15,7 +15,7 @@ pub(super) fn random_name() -> String {
     format!("lock test {} {}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-fn table() -> Arc<Table> {
+pub(super) fn table() -> Arc<Table> {
     Arc::new(Table::open(Name::new(&random_name()).unwrap()).unwrap())
 }
 
@@ -73,14 +73,14 @@ pub(super) fn verify(table: &Table, used: usize) {
     assert_eq!(in_use, used);
 }
 
-fn get(table: &Table, name: &str, mode: Mode) -> Id {
+pub(super) fn get(table: &Table, name: &str, mode: Mode) -> Id {
     match table.request(name.as_bytes(), &ask(mode), None) {
         Outcome::Held { id, after_death: false } => id,
         other => panic!("{name}: {other:?}"),
     }
 }
 
-fn queue(table: &Table, name: &str, mode: Mode) -> Id {
+pub(super) fn queue(table: &Table, name: &str, mode: Mode) -> Id {
     match table.request(name.as_bytes(), &ask(mode), None) {
         Outcome::Waiting { id, .. } => id,
         other => panic!("{name}: {other:?}"),
@@ -197,23 +197,6 @@ fn a_thread_that_ends_leaves_a_death_behind() {
     table.end(waiting, None);
     get(&table, "x", Mode::Exclusive);
     verify(&table, 1);
-}
-
-#[test]
-fn a_full_shard_is_an_answer() {
-    let table = table();
-    let mut ids = vec![get(&table, "x", Mode::Exclusive)];
-    let full = loop {
-        match table.request(b"x", &ask(Mode::Exclusive), None) {
-            Outcome::Waiting { id, .. } => ids.push(id),
-            other => break other,
-        }
-    };
-    assert_eq!(full, Outcome::Full);
-    assert_eq!(ids.len(), RECORDS);
-    table.cancel(ids.pop().unwrap(), None);
-    queue(&table, "x", Mode::Exclusive);
-    assert_eq!(table.request(&[b'x'; 201], &ask(Mode::Exclusive), None), Outcome::Full);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::env::{EnvState, from_io};
 use super::shm::{Code, SharedSegment, open_error};
 use crate::lock::{Agent, Ask, Event, Mode, Outcome, Patience, Table, What, Word};
 
-/// `lib/locks/native.js` has the same numbers.
+/// `lib/locks/agent.js` has the same numbers.
 mod answer {
     pub(super) const WAITING: i32 = 0;
     pub(super) const HELD: i32 = 1;
@@ -74,6 +74,8 @@ impl LockAgent {
     }
 
     /// Asks. `timeout` in milliseconds blocks the thread: negative without an end. `None`: events follow.
+    ///
+    /// What blocks may answer WAITING after 100 ms: it is to be gone on with by `block` at once.
     #[napi(catch_unwind)]
     pub fn request(
         &self,
@@ -122,6 +124,12 @@ impl LockAgent {
         })
     }
 
+    /// Goes on with what blocks the thread: as `request` and `wait`.
+    #[napi(catch_unwind)]
+    pub fn block(&self, request: u32) -> i32 {
+        self.with(|agent| agent.block_on(request))
+    }
+
     /// Wakes up to `limit` who wait for the word at `offset`: their number.
     #[napi(catch_unwind)]
     pub fn notify(&self, segment: &SharedSegment, offset: f64, limit: u32) -> i32 {
@@ -145,6 +153,12 @@ impl LockAgent {
     #[napi(catch_unwind)]
     pub fn cancel(&self, request: u32) -> bool {
         self.agent.upgrade().is_some_and(|agent| agent.cancel(request))
+    }
+
+    /// Whether it is held at the moment.
+    #[napi(catch_unwind)]
+    pub fn holds(&self, request: u32) -> bool {
+        self.agent.upgrade().is_some_and(|agent| agent.holds(request))
     }
 
     /// All requests of the user, oldest first for each name.
@@ -174,6 +188,7 @@ fn outcome_code(outcome: &Outcome) -> i32 {
         Outcome::Waiting { .. } | Outcome::Busy => answer::WAITING,
         Outcome::NotEqual => answer::NOT_EQUAL,
         Outcome::Unavailable => -libc::EAGAIN,
+        Outcome::Stolen => answer::STOLEN,
         Outcome::Full => -libc::ENOSPC,
         Outcome::LimitDiffers(_) => -libc::EINVAL,
     }
