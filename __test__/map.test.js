@@ -290,6 +290,10 @@ test('counters add exactly between processes', async () => {
     .toEqual([2n ** 63n - 1n, -(2n ** 63n), -(2n ** 63n), 0n, 6n, 4n])
   expect(() => counter.add(1)).toThrow(TypeError)
   expect(() => new SharedCounter('')).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }))
+  for (const Class of [SharedCounter, SharedMap]) {
+    expect(() => new Class('half \ud800')).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }))
+    expect(() => new Class(5)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }))
+  }
 })
 
 test('a closed map says so, at every call', () => {

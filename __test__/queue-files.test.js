@@ -2,6 +2,7 @@
 
 // Queues in files: what stays there, and what a power cut leaves.
 
+const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
@@ -112,5 +113,18 @@ test('a copy is opened as after a power cut', async () => {
   expect(copy.restored.dropped).toBe(0)
   expect(await copy.receiveMany()).toEqual(expect.arrayContaining(['b', 'c']))
   copy.close()
+  queue.close()
+})
+
+test('a relative path means the folder that the process was in when it opened the queue', () => {
+  const [from, to] = ['from', 'to'].map(name => path.join(folder, name))
+  for (const one of [from, to]) fs.mkdirSync(one)
+  const program = path.join(__dirname, 'fixtures', 'queue-chdir.js')
+  const { stdout, stderr } = spawnSync(process.execPath, [program, from, to], { encoding: 'utf8', timeout: 20_000 })
+  const file = path.join(fs.realpathSync(from), 'x.queue')
+  expect(stdout + stderr).toBe(`${file}\n`)
+  expect(fs.readdirSync(to)).toEqual([])
+  const queue = new Queue({ path: file, create: false })
+  expect([queue.tryReceive(), queue.tryReceive()]).toEqual(['small', Buffer.alloc(100_000, 1)])
   queue.close()
 })

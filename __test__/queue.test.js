@@ -327,7 +327,17 @@ test('arguments are checked', async () => {
   expect(() => make({ capacity: 2 ** 36 })).toThrow(code('ENOSPC'))
   expect(() => make({ path: 5 })).toThrow(code('ERR_INVALID_ARG_TYPE'))
   expect(() => make('name', { path: '/x' })).toThrow(code('ERR_INVALID_ARG_VALUE'))
+  expect(() => make({ path: '' })).toThrow(code('ERR_INVALID_ARG_VALUE'))
   expect(() => make({ ack: 1 })).toThrow(code('ERR_INVALID_ARG_TYPE'))
+  for (const option of ['ack', 'capacity', 'codec', 'create', 'path', 'persistent', 'spin']) {
+    for (const value of option === 'path' ? [null, 0, false] : [null, '']) {
+      const expected = option === 'codec' && value === '' ? 'ERR_INVALID_ARG_VALUE' : 'ERR_INVALID_ARG_TYPE'
+      expect(() => make({ [option]: value })).toThrow(code(expected))
+    }
+    make({ [option]: undefined }).close()
+  }
+  expect(() => make('name', null)).toThrow(code('ERR_INVALID_ARG_TYPE'))
+  for (const name of ['a\ud800', '\udfffb', '\udc00\ud800']) expect(() => make(name)).toThrow(code('ERR_INVALID_ARG_VALUE'))
   const queue = make()
   await expect(queue.receiveMany(0)).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' })
   await expect(queue.receive({ signal: 1 })).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' })

@@ -290,7 +290,13 @@ describe('options', () => {
     code(() => new Topic('x', { codec: 'xml' }), 'ERR_INVALID_ARG_VALUE')
     code(() => new Topic(unique('none'), { create: false }), 'ENOENT')
     code(() => new Topic({ create: false }), 'ERR_INVALID_ARG_VALUE')
-    for (const option of ['ack', 'path', 'persistent', 'spin']) code(() => new Topic('x', { [option]: true }), 'ERR_INVALID_ARG_VALUE')
+    for (const option of ['ack', 'path', 'persistent', 'spin']) {
+      for (const value of [true, false, '', 0, null]) code(() => new Topic({ [option]: value }), 'ERR_INVALID_ARG_VALUE')
+      make({ [option]: undefined }).close()
+    }
+    for (const option of ['capacity', 'create', 'codec']) code(() => new Topic({ [option]: null }), 'ERR_INVALID_ARG_TYPE')
+    code(() => new Topic('x', null), 'ERR_INVALID_ARG_TYPE')
+    for (const name of ['a\ud800', '\udfffb']) code(() => new Topic(name), 'ERR_INVALID_ARG_VALUE')
     const topic = make()
     code(() => topic.subscribe(5), 'ERR_INVALID_ARG_TYPE')
     code(() => topic.subscribe({ lossy: 1 }), 'ERR_INVALID_ARG_TYPE')

@@ -2,7 +2,8 @@
 
 const native = require('../native')
 const { ERR_INVALID_ARG_VALUE, ERR_NOT_SUPPORTED } = require('../errors')
-const { validateBoolean, validateInteger, validateObject, validateString } = require('../validate')
+const { validatePlace } = require('../shared/errors')
+const { validateBoolean, validateInteger, validateObject } = require('../validate')
 const { codecNumbered, codecOf } = require('../queue/codec')
 const { openError } = require('../queue/errors')
 
@@ -30,8 +31,8 @@ const NOT_HERE = {
  */
 function open (name, options, onWake) {
   if (typeof name === 'object' && name !== null && options === undefined) [name, options] = [undefined, name]
-  const { capacity, codec, create } = checked(name, options ?? {})
-  const own = codecOf(codec ?? 'json')
+  const { capacity, codec, create } = checked(name, options)
+  const own = codecOf(codec === undefined ? 'json' : codec)
   const handle = call({ place: name, capacity: create ? capacity : 0, codec: own.tag, channel: false }, onWake)
   return { handle, codec: codec === undefined ? codecNumbered(handle.codec) : own }
 }
@@ -66,14 +67,14 @@ function call (request, onWake) {
  * @param {any} name
  * @param {any} options
  */
-function checked (name, options) {
-  if (name !== undefined) validateString(name, 'name')
+function checked (name, options = {}) {
+  if (name !== undefined) validatePlace(name, 'name')
   validateObject(options, 'options')
   const { capacity = CAPACITY, codec, create = true } = options
   validateInteger(capacity, 'options.capacity', 512, MOST)
   validateBoolean(create, 'options.create')
   for (const [key, reason] of Object.entries(NOT_HERE)) {
-    if (options[key]) throw new ERR_INVALID_ARG_VALUE(`options.${key}`, options[key], reason)
+    if (options[key] !== undefined) throw new ERR_INVALID_ARG_VALUE(`options.${key}`, options[key], reason)
   }
   if (!create && name === undefined) {
     throw new ERR_INVALID_ARG_VALUE('options.create', create, 'needs the name of the topic to open')

@@ -36,7 +36,7 @@ pub(in crate::node) use receive::{integer, rows};
 pub(in crate::node) use send::{send_outbox, sent};
 pub(in crate::node) use wait::{wake, want};
 
-/// The queue's shared memory is damaged; lib/queue/handle.js has the same number.
+/// The queue's shared memory is damaged; lib/queue/errors.js has the same number.
 pub(in crate::node) const DAMAGED: i32 = -100_001;
 
 /// Bytes that JavaScript fills before it hands them over.

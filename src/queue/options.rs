@@ -87,7 +87,8 @@ impl Options {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_file(&self, path: impl Into<PathBuf>) -> Result<Queue, Error> {
-        self.join(&Place::File(path.into()))
+        // Files of large messages are made beside it, also when the process has gone to another folder.
+        self.join(&Place::File(std::path::absolute(path.into()).map_err(Error::Io)?))
     }
 
     /// Creates a queue without a name: its ticket finds it.
