@@ -46,7 +46,7 @@ const PREFIX: &str = "part-";
 /// What names a part inside its queue, and the message in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Name {
-    /// The word of the seat that it was written at, see [`occupant`](super::layout::occupant). 0: nobody's, its receiver removes it.
+    /// The word of the seat that it was written at, see [`occupant`](super::layout::occupant).
     pub(crate) writer: u64,
     /// Seat, and a count of the writer's.
     pub(crate) number: u64,
@@ -108,9 +108,9 @@ impl Name {
     }
 }
 
-/// Writes `body` into a part of its own, which its receiver removes.
-pub(crate) fn create(aux: &Aux, seat: u16, body: &[u8]) -> io::Result<Name> {
-    let (name, mut file) = create_file(aux, 0, seat)?;
+/// Writes `body` into a part that is used once.
+pub(crate) fn create(aux: &Aux, writer: u64, seat: u16, body: &[u8]) -> io::Result<Name> {
+    let (name, mut file) = create_file(aux, writer, seat)?;
     // In a queue that survives a power cut, the body must before its record does.
     let written =
         file.write_all(body).and_then(|()| if aux.stays() { beside::sync(&file, &name.path(aux)) } else { Ok(()) });
@@ -125,10 +125,7 @@ pub(crate) fn create(aux: &Aux, seat: u16, body: &[u8]) -> io::Result<Name> {
 fn create_file(aux: &Aux, writer: u64, seat: u16) -> io::Result<(Name, File)> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     loop {
-        // Unique among a writer's by the count. Where that is not written down, by the clock.
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let clock = if writer == 0 { since.as_nanos() >> 10 } else { 0 };
-        let count = COUNT.fetch_add(1, Ordering::Relaxed).wrapping_add(u64::try_from(clock).unwrap_or(0));
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = Name { writer, number: count.wrapping_mul(SEATS as u64) | u64::from(seat), length: 0 };
         crate::sync::step();
         let opened = OpenOptions::new()

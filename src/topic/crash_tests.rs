@@ -119,6 +119,7 @@ fn one_kill(crash: &str, recovery: Option<&str>) -> bool {
     assert_eq!(kept + lossy.missed(), total, "{crash}: what was missed");
     let stats = topic.stats();
     assert_eq!((stats.reliable, stats.lossy, stats.used), (1, 1, 0), "{crash}");
+    assert_eq!(topic.member.aux().names("part-").unwrap(), [""; 0], "{crash}: files of large messages");
     died
 }
 

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::publisher::Topic;
+use crate::queue::layout;
 use crate::queue::member::block;
 use crate::queue::part::{self, PART};
 use crate::queue::state::{distance, is_behind};
@@ -14,9 +15,9 @@ use crate::queue::{Corrupt, SendError, Sent, crash_point};
 /// Bytes of large messages that one publisher may have unread, if the capacity is not more.
 const UNREAD: u64 = 16 << 20;
 
-/// The large messages of one publisher that are still in the topic: position and bytes, in the order of positions.
+/// The large messages of one publisher that are still in the topic, and where, in the order of positions.
 #[derive(Debug, Default)]
-pub(super) struct Unread(VecDeque<(u64, u64)>);
+pub(super) struct Unread(VecDeque<(u64, part::Name)>);
 
 impl Topic {
     /// Publishes one message of any size. A large one is [`Sent::Full`] while reliable subscribers have not read large messages
@@ -36,7 +37,7 @@ impl Topic {
         let Some(name) = self.write_part(body)? else { return Ok(Sent::Full) };
         let sent = self.publish(tag | PART, &name.encode());
         if sent == Ok(Sent::Yes) {
-            self.unread.0.push_back((self.member.published, name.length));
+            self.unread.0.push_back((self.member.published, name));
         } else {
             name.remove(self.member.aux());
         }
@@ -89,11 +90,12 @@ impl Topic {
 
     /// `None`: memory is out, and there is more when ours has been read.
     fn write_part(&mut self, body: &[u8]) -> Result<Option<part::Name>, SendError> {
-        let mut created = part::create(self.member.aux(), self.member.seat, body);
+        let writer = layout::occupant(self.member.segment.own());
+        let mut created = part::create(self.member.aux(), writer, self.member.seat, body);
         if created.as_ref().is_err_and(part::is_full) {
             // What only lossy subscribers would still read goes, too.
             self.free_up(u64::MAX, false)?;
-            created = part::create(self.member.aux(), self.member.seat, body);
+            created = part::create(self.member.aux(), writer, self.member.seat, body);
         }
         crash_point!("part written");
         match created {
@@ -105,7 +107,15 @@ impl Topic {
     /// Bytes of our large messages that are in the topic, and where the oldest of them is.
     fn look_unread(&mut self) -> (u64, Option<u64>) {
         let (free, unread) = (self.member.shared.ring.free(), &mut self.unread.0);
-        unread.retain(|(position, _)| !is_behind(*position, free));
-        (unread.iter().map(|(_, bytes)| bytes).sum(), unread.front().map(|(position, _)| *position))
+        let aux = self.member.aux();
+        unread.retain(|(position, name)| {
+            let is_there = !is_behind(*position, free);
+            if !is_there {
+                // Whoever freed it did so already, unless he was killed between.
+                name.remove(aux);
+            }
+            is_there
+        });
+        (unread.iter().map(|(_, name)| name.length).sum(), unread.front().map(|(position, _)| *position))
     }
 }

@@ -55,6 +55,7 @@ impl Topic {
     /// [`JoinError`]
     pub fn join(place: &Place, new: Option<New>) -> Result<(Self, bool), JoinError> {
         let (member, created) = Member::join(place, Kind::TOPIC, new)?;
+        part::sweep(&member.shared, member.aux());
         Ok((Self::of(member)?, created))
     }
 
@@ -218,7 +219,7 @@ impl Topic {
             },
         )?;
         if freed == Freed::Ours {
-            // Who is killed before this leaves them until the topic's end.
+            // Who is killed before this leaves them to their publisher, or to those who notice that one's death.
             parts.into_iter().for_each(|name| name.remove(self.member.aux()));
         }
         Ok(freed != Freed::Nothing)

@@ -262,7 +262,7 @@ fn a_subscription_goes_on_behind_damage() {
 fn a_damaged_name_of_a_part_is_an_error() {
     let mut topic = topic(1 << 12);
     let mut subscription = topic.subscribe(Wish::default()).unwrap();
-    let name = part::create(topic.member.aux(), topic.member.seat, &[7; 100]).unwrap();
+    let name = part::create(topic.member.aux(), 1, topic.member.seat, &[7; 100]).unwrap();
     for damaged in [true, false] {
         let mut name = name.encode();
         // A byte less of the body.

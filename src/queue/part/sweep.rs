@@ -12,11 +12,8 @@ use crate::queue::state::{Status, advance, is_behind};
 /// Removes them. Whoever reads one has it mapped.
 pub(crate) fn sweep(shared: &Shared<'_>, aux: &Aux) {
     let Ok(names) = aux.names(PREFIX) else { return };
-    let left: Vec<Name> = names
-        .iter()
-        .filter_map(|name| Name::parse(name))
-        .filter(|name| name.writer != 0 && name.is_abandoned(shared))
-        .collect();
+    let left: Vec<Name> =
+        names.iter().filter_map(|name| Name::parse(name)).filter(|name| name.is_abandoned(shared)).collect();
     if left.is_empty() {
         return;
     }
