@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{Ordering, Ordering::Relaxed, fence};
 
+use super::block::blocks_for;
 use super::published::{self, GONE, Miss, is_still, is_used, tick_of};
 use super::store::{Store, now};
 use super::value::{Found, Kind};
@@ -54,27 +55,37 @@ impl Store<'_> {
         Ok(found.filter(|found| found.ends == 0 || found.ends > now()))
     }
 
-    /// All keys that have not ended, each with the tick at which it came.
+    /// All keys that have not ended, each with the tick at which it came. `Damaged` also if they are more than the map has room for:
+    /// someone scribbled, or so much was removed and added meanwhile that it does no harm to repair.
     pub(super) fn list(self) -> Result<Vec<(u64, Vec<u8>)>, Miss> {
         let rebuilt = self.rebuilt()?;
         let now = now();
         let mut all = Vec::new();
+        let mut blocks = 0;
         for index in 0..self.blocks {
             let bucket = self.bucket_at(index);
-            let before = all.len();
+            let before = (all.len(), blocks);
             let mut tries = 0;
             loop {
                 let walked = published::search(&self, bucket, |index, _| {
                     let block = self.block(index)?;
                     let ends = block.ends.load(Relaxed);
                     if ends == 0 || ends > now {
-                        all.push((block.born.load(Relaxed), self.key(index, block).unwrap_or_default()));
+                        let key = self.key(index, block).unwrap_or_default();
+                        blocks += blocks_for(key.len());
+                        all.push((block.born.load(Relaxed), key));
+                    } else {
+                        blocks += 1;
                     }
-                    None::<()>
+                    (blocks > self.blocks as usize).then_some(())
                 });
                 match walked {
-                    Ok(_) => break,
-                    Err(Miss::Changed) if tries < BUCKET_TRIES => all.truncate(before),
+                    Ok(None) => break,
+                    Ok(Some(())) => return Err(Miss::Damaged),
+                    Err(Miss::Changed) if tries < BUCKET_TRIES => {
+                        all.truncate(before.0);
+                        blocks = before.1;
+                    }
                     Err(miss) => return Err(miss),
                 }
                 tries += 1;
@@ -84,7 +95,7 @@ impl Store<'_> {
         if self.rebuilt() == Ok(rebuilt) { Ok(all) } else { Err(Miss::Changed) }
     }
 
-    /// The same where chains are being rebuilt by someone who does not go on.
+    /// The same where chains are being rebuilt by someone who does not go on; of more than the map has room for, the first.
     pub(super) fn scan_list(self) -> Vec<(u64, Vec<u8>)> {
         let now = now();
         let entry = |index| {
@@ -95,7 +106,15 @@ impl Store<'_> {
             let key = self.key(index, block).filter(|_| is_used(stamp) && (ends == 0 || ends > now))?;
             is_still(&block.stamp, stamp).then_some((tick_of(stamp), (born, key)))
         };
-        let mut all: Vec<_> = (0..self.touched()).filter_map(entry).collect();
+        let mut all = Vec::new();
+        let mut blocks = 0;
+        for (tick, (born, key)) in (0..self.touched()).filter_map(entry) {
+            blocks += blocks_for(key.len());
+            if blocks > self.blocks as usize {
+                break;
+            }
+            all.push((tick, (born, key)));
+        }
         // Of two with the same key the later counts.
         all.sort_by(|(a, (_, one)), (b, (_, other))| one.cmp(other).then(b.cmp(a)));
         all.dedup_by(|(_, (_, one)), (_, (_, other))| one == other);

@@ -199,6 +199,43 @@ fn a_counter_is_found_while_someone_is_stopped_amid_adding_one() {
     assert_eq!(counters.find(b"b"), Ok(1));
 }
 
+/// Heads that are in one chain, or that every bucket leads to, with keys as long as they can be: nobody allocates more than the map.
+#[test]
+fn keys_of_scribbled_heads_are_bounded() {
+    for (key_len, ends) in [(u32::MAX, 0), (0, 0), (0, 1)] {
+        let map = map(1000, true);
+        for i in 0..1000 {
+            set(&map, &format!("{i}"), "v");
+        }
+        let region = map.segment().region();
+        let put = |at: usize, value: u32| region.atomic_u32(at).unwrap().store(value, Ordering::Relaxed);
+        let first = (4096 + 1000 * 4 + 1000_usize.div_ceil(32) * 4).next_multiple_of(128);
+        let scribble = || {
+            for i in 0..1000 {
+                let at = first + i as usize * 128;
+                put(4096 + i as usize * 4, 1);
+                region.atomic_u64(at).unwrap().store(u64::from(i + 1) << 2 | 1, Ordering::Relaxed);
+                put(at + 8, if i < 999 { i + 2 } else { 0 });
+                put(at + 12, if i < 999 { i + 2 } else { 0 });
+                put(at + 32, key_len.min(64 + 999 * 116 - 1000));
+                put(at + 36, 8);
+                region.atomic_u64(at + 56).unwrap().store(ends, Ordering::Relaxed);
+            }
+        };
+        let size = |keys: Vec<Vec<u8>>| (keys.len() <= 1000, keys.iter().map(Vec::len).sum::<usize>() <= 128_000);
+        scribble();
+        // Someone else is stopped amid a change: nobody repairs. It is us, who are alive.
+        let mutex = region.atomic_u64(0).unwrap();
+        mutex.store(owner_word(map.segment().own()), Ordering::SeqCst);
+        assert_eq!((size(map.keys()), map.len() <= 1000), ((true, true), true), "{key_len} {ends}");
+        mutex.store(0, Ordering::SeqCst);
+        assert_eq!(size(map.keys()), (true, true), "{key_len} {ends}");
+        map.clear();
+        set(&map, "x", "sound again");
+        assert_eq!(map.keys(), [b"x"]);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
