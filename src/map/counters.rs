@@ -14,9 +14,9 @@ pub const MAX_COUNTERS: usize = 4096;
 /// Bytes of a name.
 const NAME_ROOM: usize = 248;
 /// A length, the name.
-const RECORD: usize = 8 + NAME_ROOM;
+pub(super) const RECORD: usize = 8 + NAME_ROOM;
 const AT_MUTEX: usize = MAX_COUNTERS * 8;
-const AT_NAMES: usize = AT_MUTEX + 4096;
+pub(super) const AT_NAMES: usize = AT_MUTEX + 4096;
 const SIZE: usize = AT_NAMES + MAX_COUNTERS * RECORD;
 
 /// How long a new name waits for another one's. Writing it takes less than a microsecond, unless that process is stopped amid it.
@@ -92,6 +92,7 @@ impl Counters {
             Some(Slot::Free(number)) => write(region, number, name).map(|()| number),
             None => None,
         };
+        step();
         mutex.unlock(&users);
         number.ok_or(NoCounter::Full)
     }
@@ -127,10 +128,18 @@ impl Counters {
 
 fn write(region: Region<'_>, number: usize, name: &[u8]) -> Option<()> {
     let at = AT_NAMES + number * RECORD;
+    step();
     region.copy_in(at + 8, name)?;
+    step();
     // SYNC: pairs with the Acquire in `look_up`.
     region.atomic_u64(at)?.store(name.len() as u64, Ordering::Release);
     Some(())
+}
+
+/// The tests kill the process before each store.
+fn step() {
+    #[cfg(test)]
+    super::crash_tests::step();
 }
 
 fn mutex(region: Region<'_>) -> Option<&Mutex> {

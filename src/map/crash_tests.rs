@@ -9,8 +9,10 @@ use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 use super::tests::{get, named, random_name, set};
 use super::{Map, Put, Value};
 
-/// Name of the map, stores to make, `kill` or `stop`.
+/// Name of the map or page, stores to make, `kill` or `stop`.
 const ROLE: &str = "INTERPROC_MAP_CRASH";
+/// The test whose process changes a map.
+const MAP: &str = "map::crash_tests::map_crash_role";
 
 /// Stores that this process may still make; negative: as many as it likes.
 static LEFT: AtomicI64 = AtomicI64::new(-1);
@@ -22,6 +24,10 @@ pub(super) fn step() {
     if LEFT.load(Ordering::Relaxed) >= 0 && LEFT.fetch_sub(1, Ordering::Relaxed) == 0 {
         let signal = if STOPS.load(Ordering::Relaxed) { Signal::STOP } else { Signal::KILL };
         let _ = kill_process(getpid(), signal);
+        // Another thread may be the first that it meets: this one makes no store meanwhile.
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+        }
     }
 }
 
@@ -45,12 +51,17 @@ fn run(map: &Map) {
 
 #[test]
 fn map_crash_role() {
+    play(|name| named(name, 16, true), run);
+}
+
+/// In a process that [`victim`] made: opens, and does what it is to die amid. Elsewhere nothing.
+pub(super) fn play<T>(open: impl FnOnce(&str) -> T, run: impl FnOnce(&T)) {
     let Ok(role) = std::env::var(ROLE) else { return };
     let [name, steps, end] = role.split('\n').collect::<Vec<_>>()[..] else { panic!("a bad role: {role}") };
-    let map = named(name, 16, true);
+    let opened = open(name);
     STOPS.store(end == "stop", Ordering::Relaxed);
     LEFT.store(steps.parse().unwrap(), Ordering::Relaxed);
-    run(&map);
+    run(&opened);
     LEFT.store(-1, Ordering::Relaxed);
 }
 
@@ -62,7 +73,7 @@ fn killed_before_every_store() {
     for steps in 0.. {
         map.clear();
         set(&map, "kept", "old");
-        let output = victim(&name, steps, "kill").output().unwrap();
+        let output = victim(MAP, &name, steps, "kill").output().unwrap();
         let_the_short_end();
         // Old, new, or evicted; never half of one. Readers do not wait for the repair, and it takes nothing back that they saw.
         let before = [get(&map, "kept"), get(&map, "added")];
@@ -99,16 +110,10 @@ fn stopped_before_every_store() {
     for steps in 0.. {
         map.clear();
         set(&map, "kept", "old");
-        let mut victim = victim(&name, steps, "stop");
-        // Not ours: where this test fails, nobody waits for the end of what the stopped one could still write.
-        let child = Victim(victim.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        let pid = Pid::from_raw(child.0.id().try_into().unwrap()).unwrap();
-        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
-        if !status.stopped() {
-            assert_eq!(status.exit_status(), Some(0), "{steps}");
+        let Some(child) = stopped(MAP, &name, steps) else {
             assert_eq!(map.keys(), [b"last"]);
             break;
-        }
+        };
         let_the_short_end();
         // Twice, for what is there stays as long as nobody writes.
         let read = || [get(&map, "kept"), get(&map, "added"), get(&map, "last")];
@@ -130,8 +135,19 @@ fn let_the_short_end() {
     std::thread::sleep(Duration::from_millis(2));
 }
 
+/// A process that is stopped before that store; `None`: it made fewer.
+pub(super) fn stopped(role: &str, name: &str, steps: usize) -> Option<Victim> {
+    let mut victim = victim(role, name, steps, "stop");
+    // Not ours: where this test fails, nobody waits for the end of what the stopped one could still write.
+    let child = Victim(victim.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let pid = Pid::from_raw(child.0.id().try_into().unwrap()).unwrap();
+    let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
+    assert!(status.stopped() || status.exit_status() == Some(0), "{steps}: {status:?}");
+    status.stopped().then_some(child)
+}
+
 /// Killed at the end, also of a test that fails.
-struct Victim(Child);
+pub(super) struct Victim(Child);
 
 impl Drop for Victim {
     fn drop(&mut self) {
@@ -140,10 +156,9 @@ impl Drop for Victim {
     }
 }
 
-fn victim(name: &str, steps: usize, end: &str) -> Command {
+/// A process that plays that test, and is killed or stopped before that store.
+pub(super) fn victim(role: &str, name: &str, steps: usize, end: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", "map::crash_tests::map_crash_role", "--quiet", "--nocapture"])
-        .env(ROLE, format!("{name}\n{steps}\n{end}"));
+    command.args(["--exact", role, "--quiet", "--nocapture"]).env(ROLE, format!("{name}\n{steps}\n{end}"));
     command
 }

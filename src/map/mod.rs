@@ -55,6 +55,8 @@ pub use table::{Map, Options};
 pub use value::{Found, Full, Kind, Located, Put, Value};
 
 #[cfg(all(test, not(interproc_loom)))]
+mod counters_crash_tests;
+#[cfg(all(test, not(interproc_loom)))]
 mod crash_tests;
 #[cfg(all(test, not(interproc_loom)))]
 mod tests;
