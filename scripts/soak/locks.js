@@ -1,8 +1,9 @@
 'use strict'
 
 /**
- * Processes get and give back locks, permits and entries of a map, while this one kills (SIGKILL) and stops (SIGSTOP) them at random.
- * A lock has a word that only its holder may set, and so has each permit; a map's entry has a text as long as it says.
+ * Processes get and give back locks, permits, entries of a map and counters, while this one kills (SIGKILL) and stops (SIGSTOP) them
+ * at random. A lock has a word that only its holder may set, and so has each permit; a map's entry has a text as long as it says;
+ * counters lack no more than the dead had begun.
  */
 
 const { fork } = require('node:child_process')
@@ -12,8 +13,12 @@ const { STALL_MS, watch } = require('./support/watch')
 
 const NAMES = 4
 const PERMITS = 3
+/** Names of counters: there is room for 4096 as long as anyone counts. */
+const COUNTERS = 500
 /** Behind the words of the locks, and the numbers of locks and deaths. */
 const FIRST_PERMIT = NAMES + 2
+/** What all counters were to be. */
+const COUNTED = FIRST_PERMIT + PERMITS
 const nobody = new Int32Array(new SharedArrayBuffer(4))
 const WORKERS = 6
 /** Milliseconds that they live, in the mean. */
@@ -28,12 +33,14 @@ module.exports = { soak }
  * @param {Record<string, number>} counts is counted up meanwhile
  */
 async function soak (seconds, counts) {
-  const { locks, Semaphore, SharedBuffer, SharedMap } = require('../../lib')
+  const { locks, Semaphore, SharedBuffer, SharedCounter, SharedMap } = require('../../lib')
   const buffer = SharedBuffer.alloc(4096)
   const words = new Int32Array(buffer.buffer)
   const map = new SharedMap({ capacity: 256 * 1024 })
   const place = JSON.stringify({ buffer: buffer.ticket, map: map.ticket, prefix: `soak ${process.pid}` })
   const semaphore = new Semaphore(`soak ${process.pid} permits`, PERMITS)
+  const sumOf = () => SharedCounter.list().filter(({ name }) => name.startsWith(`soak ${process.pid} `)).reduce((sum, { value }) => sum + Number(value), 0)
+  const before = sumOf()
   // Deaths are remembered as long as someone has the table open: this process.
   const own = await locks.acquire(`soak ${process.pid}`)
   Object.assign(counts, { kills: 0, stops: 0, locks: 0, deaths: 0, stalls: 0 })
@@ -63,6 +70,11 @@ async function soak (seconds, counts) {
   if (all === null) failures.push(`permits were lost: ${JSON.stringify(semaphore.query())}`)
   all?.release()
   for (const [key, { length, text }] of map) if (text.length !== length) failures.push(`entry ${key} is torn`)
+  const counted = sumOf() - before
+  const lacking = words[COUNTED] - counted
+  if (counted === 0 || lacking < 0 || lacking > counts.kills + WORKERS) failures.push(`counters have ${counted} of ${words[COUNTED]}, after ${counts.kills} deaths`)
+  const names = SharedCounter.list().map(({ name }) => name)
+  if (new Set(names).size !== names.length) failures.push('a counter is there twice')
   counts.locks = words[NAMES]
   counts.deaths = words[NAMES + 1]
   map.close()
@@ -91,7 +103,7 @@ function soon (condition) {
 
 /** @param {string} place */
 async function work (place) {
-  const { locks, Semaphore, SharedBuffer, SharedMap } = require('../../lib')
+  const { locks, Semaphore, SharedBuffer, SharedCounter, SharedMap } = require('../../lib')
   const { buffer, map: ticket, prefix } = JSON.parse(place)
   const words = new Int32Array(SharedBuffer.open(buffer).buffer)
   const map = new SharedMap(ticket)
@@ -127,7 +139,7 @@ async function work (place) {
     const number = random(NAMES)
     const name = `${prefix} ${number}`
     const length = random(1000)
-    switch (random(5)) {
+    switch (random(6)) {
       case 0: {
         const lock = locks.acquireSync(name)
         guarded(number, lock)
@@ -145,6 +157,12 @@ async function work (place) {
         map.set(`key ${random(50)}`, { length, text: 'x'.repeat(length) })
         break
       case 3: {
+        const counter = new SharedCounter(`${prefix} counter ${random(COUNTERS)}`)
+        Atomics.add(words, COUNTED, 1)
+        counter.add()
+        break
+      }
+      case 4: {
         const key = `key ${random(50)}`
         const entry = map.get(key)
         if (entry !== undefined && entry.text.length !== entry.length) process.send(`entry ${key} is torn`)
