@@ -147,6 +147,14 @@ describe.each([['queue', queuePair], ['topic', topicPair]])('a %s', (_what, pair
   })
 })
 
+test('half of a surrogate pair in a text arrives as U+FFFD, small and large', async () => {
+  const queue = opened(new Queue({ capacity: 4096 }))
+  for (const text of ['a\ud800b', 'a\ud800b'.repeat(1000)]) {
+    await queue.send(text)
+    expect(await queue.receive()).toBe(text.replaceAll('\ud800', '\ufffd'))
+  }
+})
+
 test('sendMany says how many went before one that cannot be sent, large ones too', async () => {
   const queue = opened(new Queue({ capacity: 4096 }))
   const loan = queue.alloc(100_000)

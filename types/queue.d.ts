@@ -2,10 +2,10 @@
 
 import { EventEmitter } from 'node:events'
 
-/** How values become messages. Bytes and strings travel as they are, unless the codec is one of your own. */
+/** How values become messages. Bytes and strings travel as they are: no codec is called for them, not even one of your own. */
 export type QueueCodec = 'json' | 'v8' | 'msgpack' | {
-  /** Bytes, or a string. */
-  encode (value: any): Uint8Array | string
+  /** Bytes, or a string. Called again for values that had to wait. */
+  encode (value: any): ArrayBufferView | string
   /** The bytes are the receiver's own copy. */
   decode (bytes: Buffer): any
 }
@@ -101,6 +101,11 @@ export interface QueueRestored {
 /**
  * A work queue in shared memory: many senders, many receivers, in any processes and threads of this user; each message goes to one receiver.
  * With `ack: true` receivers get a {@link QueueMessage}, else what was sent.
+ *
+ * Codes of its errors, and of a topic's: ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, ABORT_ERR; ERR_QUEUE_CLOSED,
+ * ERR_QUEUE_FULL (65,536 calls wait), ERR_QUEUE_CODEC, ERR_QUEUE_DAMAGED; ERR_INVALID_STATE (a detached or sent buffer, a view that is
+ * over), ERR_BUFFER_OUT_OF_BOUNDS; ERR_SHARED_KIND, ERR_SHARED_FULL, ERR_SHARED_LAYOUT, ERR_SHARED_DAMAGED, ERR_NOT_SUPPORTED; ENOENT,
+ * EEXIST, EBUSY, EACCES, ENOSPC, EMFILE, ENOMEM and what else the system says. docs/queue.md says when.
  */
 export class Queue<T = any> extends EventEmitter implements AsyncIterable<T> {
   /** Opens the queue of that name or ticket, or creates it. */
@@ -127,7 +132,7 @@ export class Queue<T = any> extends EventEmitter implements AsyncIterable<T> {
   trySend (value: any): boolean
   /** All, in order and in batches. If it fails, `error.sent` says how many were sent: the first ones, no other. */
   sendMany (values: Iterable<any>, options?: WaitOptions): Promise<void>
-  /** Blocks the thread while the queue is full. `spin`: microseconds of looking before it sleeps, default 0. `false`: it was full until the timeout. */
+  /** Blocks the thread while the queue is full, or calls wait for room. `spin`: microseconds of looking before it sleeps, default 0. `false`: it was full until the timeout. */
   sendSync (value: any, options?: TimeoutOptions & { spin?: number }): boolean
 
   /**

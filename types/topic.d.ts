@@ -31,7 +31,7 @@ export interface TopicStats {
   lossy: number
 }
 
-/** A topic in shared memory: every subscription, in any process or thread of this user, gets each message from its beginning on. */
+/** A topic in shared memory: every subscription, in any process or thread of this user, gets each message from its beginning on. Its errors have the codes of a queue's. */
 export class Topic<T = any> extends EventEmitter {
   /** Opens the topic of that name or ticket, or creates it. */
   constructor (name?: string, options?: TopicOptions)

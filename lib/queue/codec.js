@@ -96,5 +96,5 @@ function encodedBy (encode, value) {
   const bytes = encode(value)
   if (typeof bytes === 'string' || bytes instanceof Uint8Array) return bytes
   if (ArrayBuffer.isView(bytes)) return bytesOf(bytes)
-  throw new ERR_INVALID_ARG_TYPE('result of codec.encode', ['string', 'Uint8Array'], bytes)
+  throw new ERR_INVALID_ARG_TYPE('result of codec.encode', ['string', 'Buffer', 'TypedArray', 'DataView'], bytes)
 }
