@@ -9,7 +9,7 @@ export {
   ChildProcess, exec, execFile, execFileSync, execSync, fork, spawn, spawnSync, type OwnOptions
 } from './types/child_process'
 
-export { Queue, type QueueOptions, type QueueCodec, type QueueMessage, type QueueView, type QueueStats } from './types/queue'
+export { Queue, type QueueOptions, type QueueCodec, type QueueMessage, type QueueDecodeError, type QueueView, type QueueStats } from './types/queue'
 
 export { BroadcastChannel, Topic, type Subscription, type SubscribeOptions, type TopicOptions, type TopicStats } from './types/topic'
 

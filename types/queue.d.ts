@@ -54,6 +54,15 @@ export interface QueueMessage<T = any> {
   release (): boolean
 }
 
+/**
+ * What receiving throws for a message of a queue with `ack: true` that cannot be decoded: the codec's error, or an ERR_QUEUE_CODEC
+ * with that as its `cause`. The receiver has the message all the same.
+ */
+export interface QueueDecodeError extends Error {
+  /** The message, with its bytes as `data`: to be acknowledged or released. */
+  readonly received: QueueMessage<Buffer>
+}
+
 /** A message in place, in the queue's own memory. Valid during the callback of `drain` only. */
 export interface QueueView {
   readonly length: number
@@ -142,7 +151,10 @@ export class Queue<T = any> extends EventEmitter implements AsyncIterable<T> {
   alloc (size: number): Buffer
 
   receive (options?: WaitOptions): Promise<T>
-  /** `undefined`: there is none now. */
+  /**
+   * `undefined`: there is none now. The next messages of a batch are kept until the event loop goes on: a loop without `await` that
+   * takes its time for each message keeps them from idle receivers, `receiveSync({ timeout: 0 })` does not.
+   */
   tryReceive (): T | undefined
   /** All that are there, up to `most` (default and limit: 1024); waits for the first. */
   receiveMany (most?: number, options?: WaitOptions): Promise<T[]>
@@ -153,7 +165,11 @@ export class Queue<T = any> extends EventEmitter implements AsyncIterable<T> {
 
   /** Waits until there is a message, and takes none: `drain` then finds it, if no other receiver was faster. */
   readable (options?: WaitOptions): Promise<void>
-  /** Calls `each` for every message that is there, in place. Gives their number. */
+  /**
+   * Calls `each` for every message that is there, in place. Gives their number. If it throws, the message that it was called with is
+   * received, the others stay. With `ack: true` each message that it returns for is acknowledged, with the others of a batch (1024 at
+   * most) or when it closes the queue; the one that it throws for goes back into the queue.
+   */
   drain (each: (view: QueueView) => void, options?: { max?: number }): number
   /** As `message.ack()`. */
   ack (message: QueueMessage): boolean

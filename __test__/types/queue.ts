@@ -2,7 +2,7 @@
 
 import { Queue } from 'interproc'
 import * as queue from 'interproc/queue'
-import type { QueueMessage, QueueStats } from 'interproc/queue'
+import type { QueueDecodeError, QueueMessage, QueueStats } from 'interproc/queue'
 
 async function use () {
   const jobs = new Queue<{ id: number }>('jobs', { capacity: 1024, codec: 'msgpack', persistent: true })
@@ -26,6 +26,8 @@ async function use () {
   const message = await kept.receive()
   if (message.redelivered || !message.ack()) message.release()
   message.data.trim()
+  const { received } = new Error() as QueueDecodeError
+  if (received.data.readUInt8(0) === 0) received.release()
 
   // @ts-expect-error there is no such codec
   void new Queue('jobs', { codec: 'xml' })

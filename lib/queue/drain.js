@@ -2,7 +2,7 @@
 
 const { ERR_QUEUE_CLOSED } = require('../errors')
 const { PART } = require('./codec')
-const { callError } = require('./errors')
+const { callError, mayPass } = require('./errors')
 const { ROW, lengthAt, offsetAt } = require('./inbox')
 const { View, place, show } = require('./view')
 const { BURST } = require('./waiting')
@@ -41,7 +41,7 @@ class Drain {
     if (inbox.busy) return 0
     inbox.settle()
     let total = 0
-    inbox.busy = true
+    inbox.busy = inbox.showing = true
     try {
       while (total < max && !inbox.closed) {
         const count = this.#once(each, Math.min(BURST, max - total))
@@ -49,7 +49,7 @@ class Drain {
         total += count
       }
     } finally {
-      inbox.busy = false
+      inbox.busy = inbox.showing = false
     }
     return total
   }
@@ -64,29 +64,37 @@ class Drain {
     const view = this.#view
     const { table, mark } = inbox
     let seen = 0
+    let opening = false
     try {
       while (seen < count && !inbox.closed) {
         const row = ++seen * ROW
+        const tag = table[row + 2]
         mark[0] = seen
-        if (table[row + 2] & PART) {
-          this.#part(each, table[row + 2], seen - 1)
+        if (tag & PART) {
+          opening = true
+          const memory = inbox.part(seen - 1, 0)
+          opening = false
+          this.#showPart(memory, tag & ~PART, each)
         } else {
-          place(view, offsetAt(table, row), lengthAt(table, row), table[row + 2])
+          place(view, offsetAt(table, row), lengthAt(table, row), tag)
           each(view)
         }
       }
-    } finally {
+    } catch (error) {
       place(view, 0, 0, -1)
-      inbox.drained(seen)
+      // What may be had later was not shown.
+      inbox.drained(opening && mayPass(error) ? seen - 1 : seen, seen - 1)
+      throw error
     }
+    place(view, 0, 0, -1)
+    inbox.drained(seen, seen)
     return seen
   }
 
-  /** @type {(each: (view: ViewOf) => void, tag: number, index: number) => void} */
-  #part (each, tag, index) {
-    const memory = this.#inbox.part(index, 0)
+  /** @type {(memory: ArrayBuffer, tag: number, each: (view: ViewOf) => void) => void} */
+  #showPart (memory, tag, each) {
     try {
-      show(memory, tag & ~PART, this.#codec, true, each)
+      show(memory, tag, this.#codec, true, each)
     } finally {
       this.#inbox.hide(memory)
     }

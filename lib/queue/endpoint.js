@@ -1,7 +1,7 @@
 'use strict'
 
 const { EventEmitter } = require('node:events')
-const { callError, Failures } = require('./errors')
+const { callError, Failures, mayPass, PAUSE } = require('./errors')
 const { NOTHING } = require('./receiver')
 const { BURST } = require('./waiting')
 
@@ -24,6 +24,7 @@ class Endpoint extends EventEmitter {
   #receiver
   #listening = false
   #pumping = false
+  #pausing = false
   #failures = new Failures()
   #armed = { messages: false, room: false }
   /** @type {NodeJS.Timeout | undefined} */
@@ -209,6 +210,15 @@ class Endpoint extends EventEmitter {
     return this
   }
 
+  #pause () {
+    this.#pausing = true
+    // What is listened for keeps the process alive, if anything is to.
+    setTimeout(() => {
+      this.#pausing = false
+      this.#attend()
+    }, PAUSE).unref()
+  }
+
   /**
    * It cannot receive: it would fail for ever, and hold up those who publish.
    * @param {any} error
@@ -225,7 +235,7 @@ class Endpoint extends EventEmitter {
   /** Hands messages to the listeners, a burst at a time. */
   #pump () {
     const receiver = this.#receiver
-    if (!this.#listening || this.#pumping || receiver === undefined) return
+    if (!this.#listening || this.#pumping || this.#pausing || receiver === undefined) return
     this.#pumping = true
     try {
       for (let count = 0; count < BURST; count++) {
@@ -236,7 +246,9 @@ class Endpoint extends EventEmitter {
           this.#failures.end()
         } catch (error) {
           if (this.#failures.isFatal(error)) return this.#fail(error)
+          if (mayPass(error)) this.#pause()
           this.emit('error', error)
+          if (this.#pausing) return
           continue
         }
         if (message === NOTHING) return

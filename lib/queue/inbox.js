@@ -11,7 +11,7 @@ const { block } = require('../blocking')
 const { cut } = require('../cut')
 const { BYTES, decode, PART } = require('./codec')
 const { Message } = require('./message')
-const { callError } = require('./errors')
+const { bodyError, callError, mayPass, undecodable } = require('./errors')
 const { BY_REFERENCE, bufferOver } = require('./large')
 const { ERR_INVALID_STATE } = require('../errors')
 
@@ -58,6 +58,8 @@ class Inbox {
   closed = false
   /** Set while the program's own code looks at leased messages: what it receives meanwhile is none of them. */
   busy = false
+  /** Set while a lease is read in place. */
+  showing = false
 
   /**
    * @param {import('../binding').QueueHandle} handle
@@ -77,7 +79,8 @@ class Inbox {
   }
 
   /**
-   * The next message, or {@link NOTHING}. What cannot be decoded throws, and is received all the same.
+   * The next message, or {@link NOTHING}. What cannot be decoded throws, and is received all the same; what cannot be had now
+   * throws, and stays.
    * @returns {any}
    */
   take () {
@@ -86,9 +89,11 @@ class Inbox {
     this.#mark[0] = this.#taken = index + 1
     try {
       return this.#value(index)
+    } catch (error) {
+      if (mayPass(error) && !this.closed) this.#mark[0] = this.#taken = index
+      throw error
     } finally {
-      if (this.#taken === this.#count) this.#finish()
-      else if (!this.#settling) this.#settleSoon()
+      this.#took()
     }
   }
 
@@ -103,21 +108,24 @@ class Inbox {
     const count = Math.min(this.#count - first, most)
     const values = new Array(count)
     let done = 0
-    this.busy = true
     try {
-      for (; done < count; done++) values[done] = this.#value(first + done)
+      while (done < count) {
+        // Should the codec close the queue: what it decodes just then is received, what is behind it goes back.
+        this.#taken = first + done + 1
+        values[done] = this.#value(first + done)
+        done++
+        if (this.closed) break
+      }
     } catch (error) {
       // Those before it are received first; it comes again, alone, and throws then.
       if (done === 0) {
-        done = 1
+        if (!mayPass(error)) done = 1
         throw error
       }
-      values.length = done
     } finally {
-      this.busy = false
-      this.#mark[0] = this.#taken = first + done
-      if (this.#taken === this.#count) this.#finish()
-      else if (!this.#settling) this.#settleSoon()
+      if (done < count) values.length = done
+      if (!this.closed) this.#mark[0] = this.#taken = first + done
+      this.#took()
     }
     return values
   }
@@ -130,12 +138,20 @@ class Inbox {
   takeSync (timeout, spin) {
     if (this.busy) throw new ERR_INVALID_STATE('receiveSync() cannot wait for messages that are being shown by drain() or decoded')
     if (this.#taken === this.#count) this.#leased(block(timeout, spin, (timeout, spin) => this.#fetchSync(1, LEASE_BYTES, timeout, spin)))
-    return this.#count === 0 ? NOTHING : this.take()
+    if (this.#count === 0) return NOTHING
+    try {
+      return this.take()
+    } finally {
+      // Nobody knows when this thread comes to its event loop.
+      if (!this.closed) this.settle()
+    }
   }
 
   /** Gives back what was not taken: at the end of the queue, or before its messages are read in place. */
   settle () {
-    if (this.#taken === this.#count) return
+    // Closed by the callback of `drain`: those that it returned for are dealt with.
+    if (this.showing) return this.#acknowledge(this.#mark[0] - 1, 0)
+    if (this.#count === 0) return
     const result = this.#settled(this.#taken)
     this.#memory = NO_MEMORY
     this.#count = this.#taken = 0
@@ -154,8 +170,11 @@ class Inbox {
    */
   part (index, least) {
     const memory = this.#handle.part(this.#ids[index], least)
-    if (typeof memory === 'number') throw callError(memory, 'receive')
-    return memory
+    if (typeof memory !== 'number') return memory
+    const error = bodyError(memory)
+    // Nobody can ever have it.
+    if (this.#acknowledged && !mayPass(error)) this.#acknowledging.ack(this.#ids[index])
+    throw error
   }
 
   /**
@@ -166,15 +185,15 @@ class Inbox {
 
   /**
    * Ends a lease that was read in place.
-   * @param {number} seen
+   * @param {number} seen messages that the program was shown
+   * @param {number} done those of them that it dealt with: all, or all but the last
    */
-  drained (seen) {
+  drained (seen, done) {
     // Closed by the callback: what it did not get is back in the queue.
     if (this.closed) return
     const result = this.#settled(seen)
+    this.#acknowledge(done, seen)
     if (result < 0) throw callError(result, 'drain')
-    if (!this.#acknowledged) return
-    for (let index = 0; index < seen; index++) this.#acknowledging.ack(this.#ids[index])
   }
 
   /** @param {number} most */
@@ -194,6 +213,28 @@ class Inbox {
     if (which === UNCHANGED) this.#memory = this.#slab
     else this.#memory = which === OWN ? this.#handle.memory() : this.#slab = this.#handle.memory()
     return this.#count = count
+  }
+
+  /**
+   * Of a lease that was read in place, acknowledges the first `done` messages, and releases those from there to `seen`.
+   * @type {(done: number, seen: number) => void}
+   */
+  #acknowledge (done, seen) {
+    if (!this.#acknowledged) return
+    const { ack, release } = this.#acknowledging
+    let worst = 0
+    for (let index = 0; index < done; index++) worst = Math.min(worst, ack(this.#ids[index]))
+    for (let index = done; index < seen; index++) worst = Math.min(worst, release(this.#ids[index]))
+    if (worst < 0) throw callError(worst, 'drain')
+  }
+
+  /** After messages were taken. */
+  #took () {
+    if (this.#taken !== this.#count) {
+      if (!this.#settling) this.#settleSoon()
+    } else if (!this.closed) {
+      this.#finish()
+    }
   }
 
   #finish () {
@@ -226,8 +267,21 @@ class Inbox {
     const bytes = (tag & PART) === 0 ? cut(this.#memory, offsetAt(table, row), lengthAt(table, row)) : this.#beside(index, tag)
     const own = this.#acknowledged
     if (tag === BYTES && !own) return bytes
-    const value = decode(tag & ~PART, bytes, this.#codec)
-    return own ? new Message(this.#acknowledging, value, this.#ids[index], (table[row + 3] & AGAIN) !== 0) : value
+    this.busy = true
+    try {
+      const value = decode(tag & ~PART, bytes, this.#codec)
+      return own ? this.#message(index, value) : value
+    } catch (error) {
+      throw own ? undecodable(error, this.#message(index, bytes)) : error
+    } finally {
+      this.busy = false
+    }
+  }
+
+  /** @type {(index: number, data: any) => InstanceType<typeof Message>} */
+  #message (index, data) {
+    const again = (this.#table[(index + 1) * ROW + 3] & AGAIN) !== 0
+    return new Message(this.#acknowledging, data, this.#ids[index], again)
   }
 
   /** @type {(index: number, tag: number) => Buffer} */

@@ -80,7 +80,7 @@ class Receiver {
         return values.length > 0 ? { value: values } : undefined
       }
       const found = this.waits ? undefined : attempt()
-      return found === undefined ? this.#waiting.add(attempt, signal) : this.#received(found.value)
+      return found === undefined ? this.later(attempt, signal) : this.#received(found.value)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -107,10 +107,7 @@ class Receiver {
       return drain.run(each, max)
     } finally {
       // Of calls that the callback made.
-      if (this.waits) {
-        this.serve()
-        this.#changed()
-      }
+      this.#again()
     }
   }
 
@@ -184,6 +181,8 @@ class Receiver {
    * @returns {Promise<any>}
    */
   later (attempt, signal, closed) {
+    // A call from within the program's codec, which saw nothing of what is there.
+    if (this.#inbox.busy) setImmediate(() => this.#again())
     return this.#waiting.add(attempt, signal, closed)
   }
 
@@ -194,6 +193,12 @@ class Receiver {
    */
   withdraw (attempt, value) {
     this.#waiting.withdraw(attempt, value)
+  }
+
+  #again () {
+    if (!this.waits) return
+    this.serve()
+    this.#changed()
   }
 
   /**
