@@ -4,7 +4,7 @@ const { createHash } = require('node:crypto')
 const { inspect } = require('node:util')
 const { ERR_INVALID_THIS, ERR_MISSING_ARGS, ERR_QUEUE_FULL } = require('../errors')
 const { TEXT } = require('../queue/codec')
-const { callError, Failures } = require('../queue/errors')
+const { callError, Failures, mayPass, PAUSE } = require('../queue/errors')
 const { NOTHING } = require('../queue/inbox')
 const { BURST } = require('../queue/waiting')
 const { Backlog } = require('./backlog')
@@ -35,6 +35,7 @@ class BroadcastChannel extends EventTarget {
   #failures = new Failures()
   #closed = false
   #pumping = false
+  #pausing = false
 
   /** @param {any} name */
   constructor (name) {
@@ -136,12 +137,13 @@ class BroadcastChannel extends EventTarget {
 
   /** @param {number} left events before the event loop gets its turn */
   #pump (left) {
-    if (this.#pumping || this.#closed) return
+    if (this.#pumping || this.#pausing || this.#closed) return
     let event
     try {
       event = this.#next()
       if (event === undefined) {
         this.#listen()
+        if (this.#pausing) return
         // What came before the bell was listened for does not ring it.
         event = this.#next()
         if (event === undefined) return
@@ -168,9 +170,19 @@ class BroadcastChannel extends EventTarget {
       return data === NOTHING ? undefined : new MessageEvent('message', { data })
     } catch (error) {
       if (this.#failures.isFatal(error)) throw error
+      if (mayPass(error)) return this.#pause()
       // What it was is not for programs to see; the Web's event says no more either.
       return new MessageEvent('messageerror', { data: null })
     }
+  }
+
+  /** @returns {undefined} */
+  #pause () {
+    this.#pausing = true
+    setTimeout(() => {
+      this.#pausing = false
+      this.#serve()
+    }, PAUSE)
   }
 
   /**

@@ -8,9 +8,10 @@
 const { block } = require('../blocking')
 const { cut } = require('../cut')
 const { BYTES, decode, PART } = require('../queue/codec')
-const { callError } = require('../queue/errors')
+const { bodyError, mayPass } = require('../queue/errors')
 const { NOTHING, NO_MEMORY, OWN, ROW, UNCHANGED, lengthAt, offsetAt } = require('../queue/inbox')
 const { View, place, show } = require('../queue/view')
+const { ERR_INVALID_STATE } = require('../errors')
 
 /** Bytes of messages in a batch, more or less. */
 const BATCH_BYTES = 256 * 1024
@@ -30,8 +31,12 @@ class Inbox {
   #slab = NO_MEMORY
   #count = 0
   #taken = 0
+  /** Which batch it is. */
+  #batch = 0
   /** Set with the subscription's end. */
   closed = false
+  /** Set while the program's codec decodes a message: what it receives meanwhile is none of those that are here. */
+  busy = false
 
   /**
    * @param {import('../binding').TopicHandle} handle
@@ -47,12 +52,19 @@ class Inbox {
   }
 
   /**
-   * The next message, or {@link NOTHING}. What cannot be decoded throws, and is received all the same.
+   * The next message, or {@link NOTHING}. What cannot be decoded throws, and is received all the same; what cannot be had now
+   * throws, and stays.
    * @returns {any}
    */
   take () {
-    if (this.#taken === this.#count && !this.#fetched(this.#fetch(BATCH, BATCH_BYTES))) return NOTHING
-    return this.#value(this.#taken++)
+    if (this.busy || (this.#taken === this.#count && !this.#fetched(this.#fetch(BATCH, BATCH_BYTES)))) return NOTHING
+    const index = this.#taken++
+    try {
+      return this.#value(index)
+    } catch (error) {
+      if (mayPass(error) && !this.closed) this.#taken = index
+      throw error
+    }
   }
 
   /**
@@ -61,22 +73,28 @@ class Inbox {
    * @returns {any[]}
    */
   takeMany (most) {
-    if (this.#taken === this.#count && !this.#fetched(this.#fetch(most, BATCH_BYTES))) return []
-    const count = Math.min(this.#count - this.#taken, most)
+    if (this.busy || (this.#taken === this.#count && !this.#fetched(this.#fetch(most, BATCH_BYTES)))) return []
+    const first = this.#taken
+    const count = Math.min(this.#count - first, most)
     const values = new Array(count)
-    for (let done = 0; done < count; done++) {
-      // A large one can be had once only: it comes first, so that those before it do not get lost if it throws.
-      const large = (this.#table[(this.#taken + 1) * ROW + 2] & PART) !== 0
-      try {
-        if (done > 0 && large) return values.slice(0, done)
-        values[done] = this.#value(this.#taken)
-      } catch (error) {
-        // Those before it are received first; it comes again, alone, and throws then.
-        if (done > 0) return values.slice(0, done)
-        this.#taken++
+    let done = 0
+    try {
+      while (done < count) {
+        // A large one can be had once only: it comes first, so that those before it do not get lost if it throws.
+        if (done > 0 && (this.#table[(first + done + 1) * ROW + 2] & PART) !== 0) break
+        values[done] = this.#value(first + done)
+        done++
+        if (this.closed) break
+      }
+    } catch (error) {
+      // Those before it are received first; it comes again, alone, and throws then.
+      if (done === 0) {
+        if (!mayPass(error)) done = 1
         throw error
       }
-      this.#taken++
+    } finally {
+      if (done < count) values.length = done
+      if (!this.closed) this.#taken = first + done
     }
     return values
   }
@@ -87,6 +105,7 @@ class Inbox {
    * @param {number} spin microseconds of looking without sleeping
    */
   takeSync (timeout, spin) {
+    if (this.busy) throw new ERR_INVALID_STATE('receiveSync() cannot wait for messages that are being decoded')
     const attempt = (/** @type {number} */ timeout, /** @type {number} */ spin) => this.#fetchSync(BATCH, BATCH_BYTES, timeout, spin)
     if (this.#taken === this.#count && !this.#fetched(block(timeout, spin, attempt))) return NOTHING
     return this.take()
@@ -98,20 +117,24 @@ class Inbox {
    * @param {number} most
    */
   drain (each, most) {
-    if (this.#taken === this.#count && !this.#fetched(this.#fetch(most, BATCH_BYTES))) return 0
-    const memory = this.#memory
-    const view = new View(memory, this.#codec, false)
+    if (this.busy || (this.#taken === this.#count && !this.#fetched(this.#fetch(most, BATCH_BYTES)))) return 0
+    const batch = this.#batch
+    const view = new View(this.#memory, this.#codec, false)
     const end = Math.min(this.#count, this.#taken + most)
     let seen = 0
     try {
-      while (this.#taken < end && this.#memory === memory) {
-        const index = this.#taken++
+      // The callback may receive, too, and what it fetches then comes into the same table.
+      while (this.#taken < end && this.#batch === batch) {
+        const index = this.#taken
         const row = (index + 1) * ROW
         const tag = this.#table[row + 2]
-        seen++
         if (tag & PART) {
-          show(this.#part(index), tag & ~PART, this.#codec, false, each)
+          const memory = this.#opened(index)
+          seen++
+          show(memory, tag & ~PART, this.#codec, false, each)
         } else {
+          this.#taken = index + 1
+          seen++
           place(view, offsetAt(this.#table, row), lengthAt(this.#table, row), tag)
           each(view)
         }
@@ -126,6 +149,7 @@ class Inbox {
   settle () {
     this.#memory = NO_MEMORY
     this.#count = this.#taken = 0
+    this.#batch++
   }
 
   /**
@@ -135,7 +159,9 @@ class Inbox {
   #fetched (count) {
     this.#count = this.#taken = 0
     this.#memory = NO_MEMORY
-    if (count < 0) throw callError(count, 'receive')
+    this.#batch++
+    // A large message that comes first may be what cannot be had.
+    if (count < 0) throw bodyError(count)
     if (count === 0) return false
     const which = this.#table[1]
     if (which === UNCHANGED) this.#memory = this.#slab
@@ -148,15 +174,36 @@ class Inbox {
   #value (index) {
     const row = (index + 1) * ROW
     const tag = this.#table[row + 2]
-    if (tag & PART) return decode(tag & ~PART, Buffer.from(this.#part(index)), this.#codec)
-    const bytes = cut(this.#memory, offsetAt(this.#table, row), lengthAt(this.#table, row))
-    return tag === BYTES ? bytes : decode(tag, bytes, this.#codec)
+    const bytes = tag & PART
+      ? Buffer.from(this.#part(index))
+      : cut(this.#memory, offsetAt(this.#table, row), lengthAt(this.#table, row))
+    if (tag === BYTES) return bytes
+    this.busy = true
+    try {
+      return decode(tag & ~PART, bytes, this.#codec)
+    } finally {
+      this.busy = false
+    }
+  }
+
+  /**
+   * The body of a message beside the ring, which is taken by that; what cannot be had now stays.
+   * @param {number} index
+   */
+  #opened (index) {
+    this.#taken = index + 1
+    try {
+      return this.#part(index)
+    } catch (error) {
+      if (mayPass(error)) this.#taken = index
+      throw error
+    }
   }
 
   /** @param {number} index */
   #part (index) {
     const memory = this.#handle.part(this.#ids[index])
-    if (typeof memory === 'number') throw callError(memory, 'receive')
+    if (typeof memory === 'number') throw bodyError(memory)
     return memory
   }
 }

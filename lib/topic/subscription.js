@@ -1,5 +1,6 @@
 'use strict'
 
+const { ERR_QUEUE_CLOSED } = require('../errors')
 const { validateFunction, validateInteger, validateObject } = require('../validate')
 const { Endpoint } = require('../queue/endpoint')
 const { Receiver } = require('../queue/receiver')
@@ -72,7 +73,8 @@ class Subscription extends Endpoint {
     const { max = Infinity } = options
     if (max !== Infinity) validateInteger(max, 'options.max', 0)
     let total = 0
-    while (total < max) {
+    if (this.closed) throw new ERR_QUEUE_CLOSED()
+    while (total < max && !this.closed) {
       const count = this.#inbox.drain(each, Math.min(BURST, max - total))
       if (count === 0) break
       total += count

@@ -1,6 +1,6 @@
 //! Copying the messages of a lease.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
 
 use super::publisher::{log, part_of};
@@ -33,8 +33,18 @@ impl Subscription {
             at += held.length();
             found.clear();
             let fits = into.get_mut(begin..at).is_some_and(|bytes| self.copy_record(held, begin, bytes, &mut found));
-            if self.is_lost(held) || (found.iter().any(|message| message.tag & PART != 0) && !self.open_part(held)) {
+            let opened = !self.is_lost(held)
+                && (found.iter().all(|message| message.tag & PART == 0)
+                    || self.open_part(held).unwrap_or_else(|error| {
+                        self.refused = Some(error);
+                        true
+                    }));
+            if !opened {
                 self.lost = true;
+                return false;
+            }
+            if self.refused.is_some() {
+                self.put_off(*held);
                 return false;
             }
             if !fits {
@@ -61,21 +71,38 @@ impl Subscription {
     }
 
     /// Opens it while it is there for sure: its file goes when everyone has read the record. `false`: the record is lost.
-    fn open_part(&mut self, held: &Held) -> bool {
+    ///
+    /// # Errors
+    /// It may be opened later: descriptors or memory are out. What is gone or makes no sense stays so: [`part`](Self::part) tells.
+    fn open_part(&mut self, held: &Held) -> io::Result<bool> {
         let name = part_of(&self.topic.member.shared, held.position, held.head);
         let part = match name {
             Some(name) => Part::open(self.topic.member.aux(), name),
-            None => Err(io::ErrorKind::InvalidData.into()),
+            None => Err(ErrorKind::InvalidData.into()),
         };
         if self.is_lost(held) {
-            return false;
+            return Ok(false);
         }
+        let part = match part {
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => return Err(error),
+            part => part,
+        };
         self.parts.insert(held.position, part);
-        true
+        Ok(true)
     }
 
     fn is_lost(&self, held: &Held) -> bool {
         self.wish.lossy && log(&self.topic.member.shared).overtaken(held.position)
+    }
+
+    /// Why the last copy left out the message that the lease ended with; that is leased again.
+    pub fn refused(&mut self) -> Option<io::Error> {
+        self.refused.take()
+    }
+
+    /// Bytes of that body, while it is kept.
+    pub fn part_len(&self, id: u64) -> Option<usize> {
+        self.parts.get(&id)?.as_ref().ok().map(Part::len)
     }
 
     /// The body that a message with [`PART`] in its tag names, in memory of its own. Once: it is kept until it is asked for.
@@ -83,7 +110,7 @@ impl Subscription {
     /// # Errors
     /// Its file is gone, or not what was written.
     pub fn part(&mut self, id: u64) -> io::Result<Part> {
-        self.parts.remove(&id).unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
+        self.parts.remove(&id).unwrap_or_else(|| Err(ErrorKind::NotFound.into()))
     }
 }
 

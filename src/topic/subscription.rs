@@ -48,6 +48,8 @@ pub struct Subscription {
     pub(super) held: Vec<Held>,
     /// Bodies of the messages of leases that are beside the ring, until they are asked for.
     pub(super) parts: HashMap<u64, io::Result<Part>>,
+    /// Why the body of the last record of a lease could not be opened now; the record is leased again.
+    pub(super) refused: Option<io::Error>,
     /// Of what was leased something was overwritten before it was copied.
     pub(super) lost: bool,
     /// A damaged record was met, and not told yet.
@@ -59,6 +61,7 @@ pub struct Subscription {
 pub(super) struct Held {
     pub(super) position: u64,
     pub(super) head: Head,
+    owner: u16,
 }
 
 impl Subscription {
@@ -78,8 +81,10 @@ impl Subscription {
             true
         })?;
         let (held, parts, scratch) = (Vec::new(), HashMap::new(), Vec::new());
+        let refused = None;
         let (lost, damaged) = (false, false);
-        let subscription = Self { topic, wish, next, passed, seen, missed: 0, held, parts, lost, damaged, scratch };
+        let subscription =
+            Self { topic, wish, next, passed, seen, missed: 0, held, parts, refused, lost, damaged, scratch };
         subscription.move_cursor();
         crash_point!("placed");
         seat.subscribed.store(if wish.lossy { LOSSY } else { RELIABLE }, Ordering::Release);
@@ -194,12 +199,18 @@ impl Subscription {
             return true;
         }
         let part = part_of(shared, record.position, head);
-        self.held.push(Held { position: record.position, head });
+        self.held.push(Held { position: record.position, head, owner: record.state.owner });
         lease.count += head.count;
         lease.room = lease.room.saturating_sub(size);
         // A large one comes alone: its memory is mapped until it is asked for.
         lease.over |= part.is_some();
         true
+    }
+
+    /// It is taken later, as what was being written is: publishers wait for it so long.
+    pub(super) fn put_off(&mut self, held: Held) {
+        let index = self.passed.partition_point(|(position, _)| is_behind(*position, held.position));
+        self.passed.insert(index, (held.position, held.owner));
     }
 
     /// Goes on where there is something, if publishers went past us.

@@ -10,6 +10,7 @@ use napi_derive::napi;
 use super::{Inner, Line, TopicHandle};
 use crate::node::chunk::Chunk;
 use crate::node::direct;
+use crate::node::env::errno;
 use crate::node::queue::{DAMAGED, bytes, deadline, integer, rows, size, unreadable};
 use crate::node::slab::one_message;
 use crate::queue::Corrupt;
@@ -57,17 +58,20 @@ impl TopicHandle {
     /// A number: an errno.
     #[napi(catch_unwind, ts_return_type = "ArrayBuffer | number")]
     pub fn part<'env>(&self, env: &'env Env, id: f64) -> Result<Unknown<'env>> {
-        let part = match self.inner.line.borrow_mut().as_mut().and_then(Line::subscription) {
-            None => return integer(env, -libc::EBADF),
-            Some(subscription) => subscription.part(bytes(id)),
+        let mut line = self.inner.line.borrow_mut();
+        let Some(subscription) = line.as_mut().and_then(Line::subscription) else {
+            return integer(env, -libc::EBADF);
         };
-        let part = match part {
-            Ok(part) => part,
+        // First, so that the body is still there if memory is out.
+        let length = subscription.part_len(bytes(id)).unwrap_or(0);
+        let Some((memory, value)) = one_message(env.raw(), length) else { return integer(env, -libc::ENOMEM) };
+        match subscription.part(bytes(id)) {
+            Ok(part) => {
+                // SAFETY: V8's memory, which JavaScript does not see yet.
+                part.copy_to(unsafe { &mut *memory.as_ptr() });
+            }
             Err(error) => return integer(env, unreadable(&error)),
-        };
-        let Some((memory, value)) = one_message(env.raw(), part.len()) else { return integer(env, -libc::ENOMEM) };
-        // SAFETY: V8's memory, which JavaScript does not see yet.
-        part.copy_to(unsafe { &mut *memory.as_ptr() });
+        }
         // SAFETY: a value of this env and of the current scope.
         Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), value) })
     }
@@ -88,12 +92,16 @@ impl Inner {
                 if count < 0 {
                     return count;
                 }
+                let refused = subscription.refused();
                 subscription.finish();
                 if count > 0 {
                     return count;
                 }
-                // Publishers wrote over all of it just then.
+                // Publishers wrote over all of it just then, or it is a large message that cannot be had now.
                 self.landing.unseen();
+                if let Some(error) = refused {
+                    return errno(&error);
+                }
             }
         })
     }
