@@ -268,3 +268,22 @@ describe('drain of a queue with acknowledgement', () => {
     expect(() => queue.drain(() => {})).toThrow(expect.objectContaining({ code: 'ERR_QUEUE_DAMAGED' }))
   })
 })
+
+test('memory of the queue that the callback of drain transfers away is there again: nothing is lost', () => {
+  const queue = make()
+  for (const text of ['a', 'b', 'c']) queue.trySend(text)
+  const seen = []
+  const away = view => {
+    seen.push(view.toString())
+    if (seen.length % 2 === 1) moved(view.subarray().buffer)
+  }
+  expect(queue.drain(away)).toBe(3)
+  for (const text of ['d', 'e', 'f']) queue.trySend(text)
+  expect(queue.drain(away)).toBe(3)
+  expect(seen).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+})
+
+/** Node 20 cannot do it in the language, but by a clone. */
+function moved (memory) {
+  return typeof memory.transfer === 'function' ? memory.transfer() : structuredClone(memory, { transfer: [memory] })
+}

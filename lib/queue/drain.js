@@ -13,7 +13,9 @@ const { BURST } = require('./waiting')
 class Drain {
   #inbox
   #codec
+  #handle
   #lease
+  #slots
   #view
 
   /**
@@ -25,8 +27,10 @@ class Drain {
     if (inbox.closed) throw new ERR_QUEUE_CLOSED()
     this.#inbox = inbox
     this.#codec = codec
+    this.#handle = handle
     this.#lease = handle.viewer()
-    this.#view = new View(handle.slots(), codec, true)
+    this.#slots = new Uint8Array(handle.slots())
+    this.#view = new View(this.#slots.buffer, codec, true)
   }
 
   /**
@@ -56,17 +60,19 @@ class Drain {
 
   /** @type {(each: (view: ViewOf) => void, most: number) => number} */
   #once (each, most) {
+    const view = this.#placed()
+    const slots = this.#slots
     const lease = this.#lease
     const count = lease(most)
     if (count < 0) throw callError(count, 'drain')
     if (count === 0) return 0
     const inbox = this.#inbox
-    const view = this.#view
     const { table, mark } = inbox
     let seen = 0
     let opening = false
     try {
-      while (seen < count && !inbox.closed) {
+      // None are left where the callback transferred them away: what it did not see goes back, and comes again at once.
+      while (seen < count && !inbox.closed && slots.length > 0) {
         const row = ++seen * ROW
         const tag = table[row + 2]
         mark[0] = seen
@@ -89,6 +95,15 @@ class Drain {
     place(view, 0, 0, -1)
     inbox.drained(seen, seen)
     return seen
+  }
+
+  /** The view, over memory that the program has not transferred away (`view.subarray().buffer.transfer()`). */
+  #placed () {
+    if (this.#slots.length === 0) {
+      this.#slots = new Uint8Array(this.#handle.slots())
+      this.#view = new View(this.#slots.buffer, this.#codec, true)
+    }
+    return this.#view
   }
 
   /** @type {(memory: ArrayBuffer, tag: number, each: (view: ViewOf) => void) => void} */
