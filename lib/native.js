@@ -8,6 +8,7 @@
  */
 
 const { existsSync } = require('node:fs')
+const { markAsUntransferable } = require('node:worker_threads')
 const { version } = require('../package.json')
 
 module.exports = load()
@@ -30,7 +31,21 @@ function load () {
   // Bun and Deno have no usable libuv: a background thread asks for turns. The variable is for tests.
   const { bun, deno } = /** @type {Record<string, string | undefined>} */ (process.versions)
   if (bun !== undefined || deno !== undefined || process.env.INTERPROC_DRIVER === 'tokio') native.driveWithoutLibuv()
+  keepMemory(native)
   return native
+}
+
+/**
+ * What many received messages share cannot be transferred, as Node's Buffer pool cannot: all others would be empty then.
+ * @param {typeof import('./binding.js')} native
+ */
+function keepMemory (native) {
+  try {
+    markAsUntransferable(new ArrayBuffer(1))
+  } catch {
+    return // a runtime that has only its name
+  }
+  native.keepMemoryWith?.(markAsUntransferable)
 }
 
 /**

@@ -54,6 +54,16 @@ pub(crate) fn drive_without_libuv() {
     env::drive_without_libuv();
 }
 
+/// `keep` makes an ArrayBuffer one that cannot be transferred. It is called with each that many received messages share.
+#[cfg(unix)]
+#[napi]
+pub(crate) fn keep_memory_with(
+    env: napi::Env,
+    #[napi(ts_arg_type = "(memory: ArrayBuffer) => void")] keep: napi::bindgen_prelude::Unknown<'_>,
+) {
+    slab::keep_with(env.raw(), napi::JsValue::raw(&keep));
+}
+
 /// Node unloads an addon with the last worker that loaded it; our background threads must not lose their code.
 #[cfg(unix)]
 #[napi_derive::module_init]

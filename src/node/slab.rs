@@ -8,6 +8,8 @@
 //! waiting for that; with V8's own it stays near 80 MB, as in node:net.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
@@ -132,7 +134,49 @@ pub(crate) fn one_message(raw: sys::napi_env, size: usize) -> Option<(NonNull<[M
 
 fn allocate(raw: sys::napi_env, size: usize) -> Option<Current> {
     let (memory, buffer) = owned_by_v8(raw, size)?;
+    keep_here(raw, buffer);
     Some(Current { memory: memory.cast(), size, used: 0, buffer: refer(raw, buffer)? })
+}
+
+thread_local! {
+    /// By env, what a slab is given to once, so that it cannot be transferred.
+    static KEEPERS: RefCell<HashMap<usize, sys::napi_ref>> = RefCell::default();
+}
+
+/// From now on `keep` is called with each new slab of this env: it is to make it an ArrayBuffer that cannot be transferred.
+pub(super) fn keep_with(raw: sys::napi_env, keep: sys::napi_value) {
+    let Some(reference) = refer(raw, keep) else { return };
+    if let Some(old) = KEEPERS.with_borrow_mut(|keepers| keepers.insert(raw.addr(), reference)) {
+        // SAFETY: a live env, and our own reference, not used again.
+        unsafe { sys::napi_delete_reference(raw, old) };
+        return;
+    }
+    // SAFETY: a live env; the hook gets the env's address, which it only compares.
+    unsafe { sys::napi_add_env_cleanup_hook(raw, Some(forget_keeper), raw.cast()) };
+}
+
+/// The reference ends with its env, whose address another env may have later.
+unsafe extern "C" fn forget_keeper(env: *mut c_void) {
+    // Else the thread is over already, and what it had.
+    let _ = KEEPERS.try_with(|keepers| keepers.borrow_mut().remove(&env.addr()));
+}
+
+/// Many messages are in it: who transfers one of them (`postMessage(bytes, [bytes.buffer])`) would empty all others. Node has the same
+/// for its Buffer pool.
+fn keep_here(raw: sys::napi_env, buffer: sys::napi_value) {
+    let Some(reference) = KEEPERS.with_borrow(|keepers| keepers.get(&raw.addr()).copied()) else { return };
+    let (mut keep, mut global, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    // SAFETY: a live env, and our reference.
+    unsafe { sys::napi_get_reference_value(raw, reference, &raw mut keep) };
+    // SAFETY: a live env.
+    unsafe { sys::napi_get_global(raw, &raw mut global) };
+    // SAFETY: values of the scope that is open; of no function it says an error.
+    let status = unsafe { sys::napi_call_function(raw, global, keep, 1, &raw const buffer, &raw mut result) };
+    if status == sys::Status::napi_pending_exception {
+        // Only when the thread is being ended: nobody transfers anything any more.
+        // SAFETY: a live env.
+        unsafe { sys::napi_get_and_clear_last_exception(raw, &raw mut result) };
+    }
 }
 
 /// A Buffer's memory is not zeroed, as in `Buffer.allocUnsafe()`: it is written before anybody is shown it.
