@@ -41,6 +41,23 @@ test('ls shows what queues, maps, locks and counters hold', async () => {
   map.close()
 })
 
+test.each(['ls', 'top', 'cleanup', 'rm', 'build'])('%s --help says what it is and does nothing, and an unknown option is refused', async name => {
+  expect(await interproc(name, '--help')).toEqual({ status: 0, stdout: expect.stringMatching(`^interproc ${name}: .+\n$`), stderr: '' })
+  expect(await interproc(name, '--nothing')).toMatchObject({ status: 1, stdout: '', stderr: expect.stringContaining('--nothing') })
+})
+
+test('who lists the counters is no user of them afterwards', async () => {
+  const program = `const { SharedCounter } = require(${JSON.stringify(require.resolve('..'))})
+    const { list } = require(${JSON.stringify(require.resolve('../lib/shared'))})
+    const isUser = () => list().some(({ kind, users }) => kind === 'counters' && users.some(({ pid }) => pid === process.pid))
+    SharedCounter.list()
+    console.log(isUser())
+    const counter = new SharedCounter(${JSON.stringify(randomName())})
+    console.log(isUser(), SharedCounter.list().some(({ name }) => name === counter.name), isUser())`
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', program])
+  expect(stdout).toBe('false\ntrue true true\n')
+})
+
 test('top shows rates, and ends after so many looks', async () => {
   const queue = new Queue(randomName())
   const timer = setInterval(() => { if (queue.trySend('x')) queue.tryReceive() }, 2)

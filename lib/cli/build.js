@@ -17,8 +17,12 @@ const root = path.join(__dirname, '..', '..')
 
 module.exports = { summary: 'build the native binary from source (needs Rust)', run }
 
-/** @returns {number} the exit code */
-function run () {
+/**
+ * @param {string[]} args
+ * @returns {number} the exit code
+ */
+function run ([unknown]) {
+  if (unknown !== undefined) return fail(`interproc build: there is no option ${unknown}`)
   const cargo = spawnSync('cargo', ['--version'], { encoding: 'utf8' })
   if (cargo.status !== 0) {
     const why = cargo.error === undefined ? cargo.stderr.trim() : 'cargo is not on the PATH'

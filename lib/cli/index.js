@@ -33,7 +33,12 @@ function dispatch (name, args) {
     process.stdout.write(`${version}\n`)
     return 0
   }
-  if (name !== undefined && Object.hasOwn(commands, name)) return commands[name]().run(args)
+  if (name !== undefined && Object.hasOwn(commands, name)) {
+    const { summary, run } = commands[name]()
+    if (!args.includes('--help') && !args.includes('-h')) return run(args)
+    process.stdout.write(`interproc ${name}: ${summary}\n`)
+    return 0
+  }
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(help())
     return name === undefined ? 1 : 0

@@ -21,8 +21,7 @@ pub(crate) struct CounterPage {
 impl CounterPage {
     #[napi(constructor, catch_unwind)]
     pub fn new(name: String) -> Result<Self> {
-        let name = Name::new(&name).map_err(|error| open_error(error.into()))?;
-        Ok(Self { counters: Counters::open(name).map_err(open_error)?.map_err(create_error)? })
+        Ok(Self { counters: open(&name)? })
     }
 
     /// The segment, whose first words are the counters.
@@ -40,16 +39,21 @@ impl CounterPage {
             Err(NoCounter::Busy) => Err(open_error(OpenError::Busy)),
         }
     }
+}
 
-    /// All counters.
-    #[napi(catch_unwind)]
-    pub fn list(&self) -> Vec<CounterEntry> {
-        let entry = |(name, value): (Vec<u8>, u64)| CounterEntry {
-            name: String::from_utf8_lossy(&name).into_owned(),
-            value: BigInt::from(i64::from_ne_bytes(value.to_ne_bytes())),
-        };
-        self.counters.list().into_iter().map(entry).collect()
-    }
+/// All counters of a page. Who looks is its user only meanwhile.
+#[napi(catch_unwind)]
+pub(crate) fn list_counters(name: String) -> Result<Vec<CounterEntry>> {
+    let entry = |(name, value): (Vec<u8>, u64)| CounterEntry {
+        name: String::from_utf8_lossy(&name).into_owned(),
+        value: BigInt::from(i64::from_ne_bytes(value.to_ne_bytes())),
+    };
+    Ok(open(&name)?.list().into_iter().map(entry).collect())
+}
+
+fn open(name: &str) -> Result<Counters> {
+    let name = Name::new(name).map_err(|error| open_error(error.into()))?;
+    Counters::open(name).map_err(open_error)?.map_err(create_error)
 }
 
 /// A counter and its value, for lists.
