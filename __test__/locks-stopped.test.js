@@ -1,6 +1,6 @@
 'use strict'
 
-// What is rare between processes: one is stopped amid a change of the table, the table's file is removed, everyone is killed.
+// What is rare between processes: one is stopped amid a change of the table, the table's file is removed or full, everyone is killed.
 // All of it in a /dev/shm of its own: the table is one for all processes of a user, other tests among them.
 
 const path = require('node:path')
@@ -178,3 +178,16 @@ describe('everyone is killed', () => {
     assert.deepEqual(shared.cleanup().map(({ kind }) => kind), ['locks'])
     assert.equal(table(), undefined)`))
 })
+
+inOwnShm('more requests than the table holds is an error, and the table works on', () => program(`
+  const holder = await locks.acquire('x')
+  const controller = new AbortController()
+  require('node:events').setMaxListeners(0, controller.signal)
+  const all = Array.from({ length: 1100 }, () => locks.request('x', { signal: controller.signal }, () => {}).catch(error => error.name))
+  await sleep(50)
+  controller.abort()
+  const names = await Promise.all(all)
+  assert(names.filter(error => error === 'QuotaExceededError').length > 70)
+  assert.deepEqual(new Set(names), new Set(['AbortError', 'QuotaExceededError']))
+  holder.release()
+  await locks.request('x', () => {})`))
