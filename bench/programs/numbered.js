@@ -1,6 +1,7 @@
 'use strict'
 
 const COUNT = 4096 // made before the clock starts: the making of messages is not what is measured
+const ZERO = '0'.charCodeAt(0)
 
 /** Messages of `size` bytes (at least 4), each with its number in front and behind, sent round and round. */
 function numbered (size) {
@@ -59,4 +60,32 @@ class Checker {
   }
 }
 
-module.exports = { COUNT, numbered, Checker }
+/** The same as text, for channels of text: three digits of 4 bits in front, the first of them behind, too. */
+function numberedText (size) {
+  return numbered(size).map((message, i) => {
+    message.fill('0')
+    for (let digit = 0; digit < 3; digit++) message[digit] = ZERO + ((i >> digit * 4) & 15)
+    message[size - 1] = message[0]
+    return message.latin1Slice()
+  })
+}
+
+/** What a {@link Checker} checks, of text from one sender. */
+class TextChecker {
+  #size
+  #next = 0
+
+  constructor (size) {
+    this.#size = size
+  }
+
+  check (text) {
+    if (text.length !== this.#size) throw new Error(`a message of ${text.length} characters instead of ${this.#size}`)
+    const first = text.charCodeAt(0)
+    const number = (first - ZERO) | ((text.charCodeAt(1) - ZERO) << 4) | ((text.charCodeAt(2) - ZERO) << 8)
+    if (number !== this.#next || text.charCodeAt(this.#size - 1) !== first) throw new Error(`message ${number} came where ${this.#next} was due`)
+    this.#next = (number + 1) % COUNT
+  }
+}
+
+module.exports = { COUNT, numbered, numberedText, Checker, TextChecker }

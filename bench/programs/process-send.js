@@ -4,11 +4,12 @@
 const path = require('node:path')
 const { args, api, result } = require('./program')
 const { Meter } = require('./meter')
+const { TextChecker } = require('./numbered')
 
 const meter = new Meter(args)
 const child = api.fork(path.join(__dirname, 'process-send-child.js'), [String(args.size)])
-let next = 0
+const checker = new TextChecker(args.size)
 child.on('message', message => {
-  if (message.length !== args.size || Number(message) !== next++) throw new Error(`${message} came where ${next - 1} was due`)
+  checker.check(message)
   if (meter.add()) result(meter.rate)
 })
