@@ -1,6 +1,6 @@
 'use strict'
 
-// A program in C that knows no more than docs/segment-layout.md, docs/queue-layout.md and docs/map-layout.md takes part.
+// A program in C that knows no more than docs/segment-layout.md, queue-layout.md, map-layout.md and lock-layout.md takes part.
 
 const { mkdtempSync, rmSync } = require('node:fs')
 const { tmpdir } = require('node:os')
@@ -211,6 +211,53 @@ withC(built ? 'C' : 'C [left out: there is no C compiler, or this is not Linux]'
     expect(await c.line()).toBe('-2')
     expect(await c.end).toBe(0)
     expect(counter.value).toBe(-2n)
+  })
+
+  test('entries that C sets and deletes', async () => {
+    const map = new SharedMap(randomName(), { capacity: 128 * 40, ttl: 60_000 })
+    const done = async (...args) => {
+      const c = cPeer(...args)
+      const line = await c.line()
+      expect(await c.end).toBe(0)
+      return line
+    }
+    map.set('first', 1).set('second', 'y'.repeat(500)).set('third', 3)
+    const long = 'z'.repeat(1500)
+    await done('set', map.ticket, 'new', 'ü')
+    await done('set', map.ticket, 'second', 'short')
+    await done('set', map.ticket, 'first', long)
+    await done('set', map.ticket, 'k'.repeat(200), '')
+    expect([...map]).toEqual([['first', long], ['second', 'short'], ['third', 3], ['new', 'ü'], ['k'.repeat(200), '']])
+    expect([await done('delete', map.ticket, 'third'), await done('delete', map.ticket, 'third')]).toEqual(['deleted', 'nothing'])
+    expect([map.size, map.has('third'), await done('get', map.ticket, 'new')]).toEqual([4, false, 'text ü'])
+    // What C used longest ago goes first, and its blocks are all there.
+    map.set('x', 'x'.repeat(64 + 29 * 116))
+    expect([...map.keys()].at(-1)).toBe('x')
+    expect(map.has('new')).toBe(false)
+    map.set('x', 1).set('all', 'x'.repeat(60 + 39 * 116))
+    expect([...map.keys()]).toEqual(['all'])
+    expect([map.delete('all'), map.size]).toEqual([true, 0])
+    map.close()
+  })
+
+  test('kill -9 of C that changes a map: entries are whole, and no block is lost', async () => {
+    const map = new SharedMap(randomName(), { capacity: 64 * 1024 })
+    map.set('node', 'stays')
+    for (let round = 0; round < 15; round++) {
+      const c = cPeer('churn', map.ticket)
+      expect(await c.line()).toBe('churns')
+      for (let i = 0; i < 300; i++) map.set(`node ${i % 5}`, 'n'.repeat(i)).get('node')
+      expect(await c.kill()).toBe('SIGKILL')
+      for (const [key, value] of map) {
+        if (key.startsWith('c ')) expect(value).toBe(`${Number.parseInt(value)} ${'x'.repeat(Number.parseInt(value))}`)
+      }
+      // By the mutex, which C may have had: repairs.
+      map.set('repaired', round)
+      expect([map.get('node'), [...map.keys()].length]).toEqual(['stays', map.size])
+    }
+    map.set('all', 'x'.repeat(60 + 511 * 116))
+    expect([...map.keys()]).toEqual(['all'])
+    map.close()
   })
 })
 

@@ -1,5 +1,5 @@
-/* A peer in C for the tests: c-peer ROLE ARGUMENTS. All it knows is in docs/segment-layout.md, docs/queue-layout.md and
- * docs/map-layout.md: where it cannot do without more, those pages are to be mended. */
+/* A peer in C for the tests: c-peer ROLE ARGUMENTS. All it knows is in docs/segment-layout.md, docs/queue-layout.md, docs/map-layout.md
+ * and docs/lock-layout.md (the mutex of maps): where it cannot do without more, those pages are to be mended. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -108,6 +108,17 @@ static void get(const char *place, const char *key) {
     free(value.bytes);
 }
 
+/* Stores a plain string. */
+static void set(const char *place, const char *key, const char *text) {
+    size_t length = strlen(text) + 1;
+    uint8_t *bytes = malloc(length + 1);
+    if (bytes == NULL) fail("malloc");
+    bytes[0] = 1;
+    memcpy(bytes + 1, text, length);
+    map_set(place, key, (struct value) { 2, length, bytes });
+    free(bytes);
+}
+
 int main(int argc, char **argv) {
     const char *role = argc > 2 ? argv[1] : "";
     const char *third = argc > 3 ? argv[3] : "";
@@ -118,6 +129,9 @@ int main(int argc, char **argv) {
     else if (strcmp(role, "hold") == 0) hold(argv[2]);
     else if (strcmp(role, "claim") == 0) claim_only(argv[2]);
     else if (strcmp(role, "get") == 0) get(argv[2], third);
+    else if (strcmp(role, "set") == 0) set(argv[2], third, argc > 4 ? argv[4] : "");
+    else if (strcmp(role, "delete") == 0) puts(map_delete(argv[2], third) ? "deleted" : "nothing");
+    else if (strcmp(role, "churn") == 0) map_churn(argv[2]);
     else if (strcmp(role, "count") == 0) printf("%" PRId64 "\n", counter_add(argv[2], strtoll(third, NULL, 10)));
     else fail("c-peer ROLE PLACE [ARGUMENT]");
     return 0;
