@@ -39,7 +39,10 @@ async function soak (seconds, counts) {
   const map = new SharedMap({ capacity: 256 * 1024 })
   const place = JSON.stringify({ buffer: buffer.ticket, map: map.ticket, prefix: `soak ${process.pid}` })
   const semaphore = new Semaphore(`soak ${process.pid} permits`, PERMITS)
-  const sumOf = () => SharedCounter.list().filter(({ name }) => name.startsWith(`soak ${process.pid} `)).reduce((sum, { value }) => sum + Number(value), 0)
+  // Counters live as long as someone counts: this process.
+  new SharedCounter(`soak ${process.pid} counter 0`).add(0n)
+  const sumOf = () => SharedCounter.list().filter(({ name }) => name.startsWith(`soak ${process.pid} `))
+    .reduce((sum, { value }) => sum + Number(value), 0)
   const before = sumOf()
   // Deaths are remembered as long as someone has the table open: this process.
   const own = await locks.acquire(`soak ${process.pid}`)
