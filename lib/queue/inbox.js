@@ -109,13 +109,8 @@ class Inbox {
     const values = new Array(count)
     let done = 0
     try {
-      while (done < count) {
-        // Should the codec close the queue: what it decodes just then is received, what is behind it goes back.
-        this.#taken = first + done + 1
-        values[done] = this.#value(first + done)
-        done++
-        if (this.closed) break
-      }
+      // Should the codec close the queue: what it decodes just then is received, what is behind it goes back.
+      for (; done < count && !this.closed; done++) values[done] = this.#value(first + done)
     } catch (error) {
       // Those before it are received first; it comes again, alone, and throws then.
       if (done === 0) {
@@ -267,9 +262,16 @@ class Inbox {
     const bytes = (tag & PART) === 0 ? cut(this.#memory, offsetAt(table, row), lengthAt(table, row)) : this.#beside(index, tag)
     const own = this.#acknowledged
     if (tag === BYTES && !own) return bytes
+    return this.#decoded(index, tag & ~PART, bytes, own)
+  }
+
+  /** @type {(index: number, tag: number, bytes: Buffer, own: boolean) => any} apart, so that `#value` is small enough for loops */
+  #decoded (index, tag, bytes, own) {
+    // The program's codec may close the queue, and receives nothing meanwhile.
+    this.#taken = index + 1
     this.busy = true
     try {
-      const value = decode(tag & ~PART, bytes, this.#codec)
+      const value = decode(tag, bytes, this.#codec)
       return own ? this.#message(index, value) : value
     } catch (error) {
       throw own ? undecodable(error, this.#message(index, bytes)) : error

@@ -177,10 +177,14 @@ class Inbox {
     const bytes = tag & PART
       ? Buffer.from(this.#part(index))
       : cut(this.#memory, offsetAt(this.#table, row), lengthAt(this.#table, row))
-    if (tag === BYTES) return bytes
+    return tag === BYTES ? bytes : this.#decoded(tag & ~PART, bytes)
+  }
+
+  /** @type {(tag: number, bytes: Buffer) => any} */
+  #decoded (tag, bytes) {
     this.busy = true
     try {
-      return decode(tag & ~PART, bytes, this.#codec)
+      return decode(tag, bytes, this.#codec)
     } finally {
       this.busy = false
     }
