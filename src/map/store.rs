@@ -68,13 +68,14 @@ impl<'a> Store<'a> {
                 (Kind::Number, number.as_slice())
             }
         };
+        let (key_len, value_len) = (narrow(key.len())?, narrow(bytes.len())?);
         let index = self.reserve(key.len().saturating_add(bytes.len()), old.map(|(index, _)| index))?;
         let block = self.block(index).ok_or(Full)?;
         self.take_mark(index);
         let tick = self.tick();
         let ends = self.end_of(life);
-        put32(&block.key_len, u32::try_from(key.len()).map_err(|_| Full)?);
-        put32(&block.value_len, u32::try_from(bytes.len()).map_err(|_| Full)?);
+        put32(&block.key_len, key_len);
+        put32(&block.value_len, value_len);
         put32(&block.kind, kind as u32);
         put32(&block.hash, hash);
         put64(&block.born, old.map_or(tick, |(_, block)| block.born.load(Relaxed)));
@@ -211,4 +212,8 @@ pub(super) fn now() -> u64 {
     }
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn narrow(length: usize) -> Result<u32, Full> {
+    u32::try_from(length).map_err(|_| Full)
 }
