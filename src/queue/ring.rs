@@ -47,7 +47,7 @@ pub(crate) enum Claim {
 }
 
 /// A record where one was looked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) position: u64,
     pub(crate) state: State,

@@ -494,7 +494,10 @@ mod histories {
                     }
                     Step::Finish(index) => {
                         if let Some((record, slots)) = pick(&mut reading, index) {
+                            prop_assert_eq!(ring.at(record.position).unwrap(), Some(record), "nobody else changed it");
                             ring.end(record, 5);
+                            let ended = ring.at(record.position).unwrap().map(|record| record.state.status);
+                            prop_assert_eq!(ended, Some(Status::Done));
                             owners.iter_mut().skip(shape.index(record.position)).take(slots as usize).for_each(|owner| *owner = None);
                         }
                     }
