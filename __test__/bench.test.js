@@ -6,9 +6,12 @@ const { tmpdir } = require('node:os')
 const path = require('node:path')
 const { promisify } = require('node:util')
 const { measure } = require('../bench/harness/measure')
+const { runRow } = require('../bench/harness/run')
 const { chart } = require('../bench/harness/chart')
 const { formatTarget, formatValue } = require('../bench/harness/format')
 const { families } = require('../bench/rows')
+const demo = require('../bench/rows/demo')
+const { examples } = require('../scripts/examples')
 
 const bench = path.join(__dirname, '..', 'bench', 'index.js')
 const args = { listen: { port: 0, host: '127.0.0.1' }, size: 64, seconds: 0.1, warmUp: 0.05 }
@@ -19,6 +22,11 @@ test('every row of the command is listed', async () => {
   const ids = stdout.trim().split('\n').map(line => line.split(' ')[0])
   expect(ids).toEqual(Object.values(families).flat().map(({ id }) => id))
   expect(new Set(ids).size).toBe(ids.length)
+})
+
+test('the demo measures each example that it shows', async () => {
+  expect(Object.keys(demo).sort()).toEqual(examples.map(({ name }) => name).sort())
+  expect(await runRow(demo['rate-limit'], { rounds: 1, seconds: 0.1, gigabytes: 1, self: false }, () => {})).toMatchObject({ id: 'demo.rate-limit', ours: expect.any(Number) })
 })
 
 test('the peer against itself gives a result in JSON, and the printed table', async () => {

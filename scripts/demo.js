@@ -23,7 +23,7 @@ main().catch(error => {
 
 async function main () {
   await setup({ release: true })
-  stdout.write(`\n${style('bold', 'Six jobs, each with processes of its own')}\n`)
+  stdout.write(`\n${style('bold', 'Jobs, each with processes of its own')}\n`)
   for (const example of examples) await show(example)
 
   const lines = []
@@ -37,7 +37,7 @@ async function main () {
   }
   stdout.write(`\n${style('bold', cells(['Job', 'What was shown', 'interproc', 'Node\'s way', 'gain']))}\n`)
   stdout.write(`${style('dim', '─'.repeat(WIDTHS.reduce((sum, width) => sum + width)))}\n${lines.join('\n')}\n\n`)
-  stdout.write('Messages per second, a short look; npm run bench measures with care.\n')
+  stdout.write('Messages per second (of the map: hits), a short look; npm run bench measures with care.\n')
   stdout.write('The programs are in examples/: node examples/shared-buffer/parent.js\n')
 }
 
@@ -58,7 +58,7 @@ async function show (example) {
  */
 function tableRow ({ job, shows }, outcome) {
   const [shown, ...more] = wrap(shows, WIDTHS[1] - 2)
-  const speed = value => formatValue(value, outcome.unit).replace(' msg', '')
+  const speed = value => formatValue(value, outcome.unit).replace(/ (msg|op)/, '')
   return [
     cells([job, shown, speed(outcome.ours), speed(outcome.peer), formatGain(outcome)]),
     cells(['', more.shift() ?? '', '', outcome.peerName]),

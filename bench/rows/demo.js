@@ -27,6 +27,14 @@ module.exports = {
     ours: { name: 'SharedBuffer', module: 'interproc', programs: ['hand-over'], args: { bytes: 2 ** 20 } },
     peer: { name: 'process.send', module: 'node:child_process', programs: ['hand-over'], args: { bytes: 2 ** 20 } }
   },
+  'rate-limit': {
+    id: 'demo.rate-limit',
+    title: 'Hits that all processes count together',
+    unit: 'op/s',
+    higherIsBetter: true,
+    ours: { name: 'SharedMap', module: 'interproc', programs: ['count-hits'], args: {} },
+    peer: { name: 'process.send', module: 'node:child_process', programs: ['count-hits'], args: {} }
+  },
   queue: {
     id: 'demo.queue',
     title: '16-byte messages from process to process',
