@@ -6,6 +6,7 @@ const fs = require('node:fs')
 const { Worker } = require('node:worker_threads')
 const { Queue } = require('..')
 const native = require('../lib/native')
+const { jsonCodec } = require('./fixtures/json-codec')
 const { failure, withoutDescriptors } = require('./fixtures/descriptors')
 
 const open = []
@@ -166,18 +167,9 @@ test.each([false, true])('a large message whose file is gone is an error once (a
 })
 
 describe('a codec that uses the queue while it decodes', () => {
-  const codec = during => ({
-    encode: value => JSON.stringify(value),
-    decode (bytes) {
-      const value = JSON.parse(bytes)
-      during(value)
-      return value
-    }
-  })
-
   test('receives none of what is being received: nothing comes twice', () => {
     const seen = []
-    const queue = make({ codec: codec(() => seen.push(queue.tryReceive(), queue.drain(() => {}))) })
+    const queue = make({ codec: jsonCodec(() => seen.push(queue.tryReceive(), queue.drain(() => {}))) })
     for (let n = 1; n <= 3; n++) queue.trySend(n)
     const found = [queue.tryReceive(), queue.tryReceive(), queue.tryReceive(), queue.tryReceive()]
     expect(found).toEqual([1, 2, 3, undefined])
@@ -187,15 +179,15 @@ describe('a codec that uses the queue while it decodes', () => {
 
   test('and does not wait there for ever', async () => {
     let inner
-    const queue = make({ codec: codec(value => { if (value === 1) inner = [queue.receive(), queue.receiveMany()] }) })
+    const queue = make({ codec: jsonCodec(value => { if (value === 1) inner = [queue.receive(), queue.receiveMany()] }) })
     await queue.sendMany([1, 2, 3])
-    expect(() => make(queue.ticket, { codec: codec(() => {}) }).close()).not.toThrow()
+    expect(() => make(queue.ticket, { codec: jsonCodec(() => {}) }).close()).not.toThrow()
     expect(await queue.receive()).toBe(1)
     expect(await Promise.all(inner)).toEqual([2, [3]])
   })
 
   test('receiveSync cannot wait there', () => {
-    const queue = make({ codec: codec(() => queue.receiveSync()) })
+    const queue = make({ codec: jsonCodec(() => queue.receiveSync()) })
     queue.trySend(1)
     expect(() => queue.tryReceive()).toThrow(expect.objectContaining({ code: 'ERR_INVALID_STATE' }))
   })
@@ -206,8 +198,8 @@ describe('a codec that uses the queue while it decodes', () => {
     ['receive', queue => queue.receive()],
     ['receiveMany', async queue => (await queue.receiveMany())[0]]
   ])('closes it: %s gives what it decoded, the others get the rest', async (_, way) => {
-    const one = make({ codec: codec(() => one.close()) })
-    const two = make(one.ticket, { codec: codec(() => {}) })
+    const one = make({ codec: jsonCodec(() => one.close()) })
+    const two = make(one.ticket, { codec: jsonCodec(() => {}) })
     await two.sendMany([1, 2, 3])
     expect(await way(one)).toBe(1)
     expect(await two.receiveMany()).toEqual([2, 3])

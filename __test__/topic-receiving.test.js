@@ -5,6 +5,7 @@
 const { BroadcastChannel, Topic } = require('..')
 const native = require('../lib/native')
 const { failure, withoutDescriptors } = require('./fixtures/descriptors')
+const { jsonCodec } = require('./fixtures/json-codec')
 
 const open = []
 const make = (...args) => {
@@ -15,20 +16,11 @@ const make = (...args) => {
 }
 afterEach(() => open.splice(0).forEach(endpoint => endpoint.close()))
 
-const codec = during => ({
-  encode: value => JSON.stringify(value),
-  decode (bytes) {
-    const value = JSON.parse(bytes)
-    during(value)
-    return value
-  }
-})
-
 describe('a codec that uses the subscription while it decodes', () => {
   test('receives none of what is being received: nothing comes twice', async () => {
     const inner = []
     const { topic, subscription } = make({
-      codec: codec(value => {
+      codec: jsonCodec(value => {
         if (value === 3) topic.tryPublish(10)
         inner.push(subscription.tryReceive(), subscription.drain(() => {}))
       })
@@ -42,7 +34,7 @@ describe('a codec that uses the subscription while it decodes', () => {
   test('and does not wait there for ever', async () => {
     let inner
     const { topic, subscription } = make({
-      codec: codec(value => { if (value === 1) inner = [subscription.receive(), subscription.receiveMany()] })
+      codec: jsonCodec(value => { if (value === 1) inner = [subscription.receive(), subscription.receiveMany()] })
     })
     await topic.publishMany([1, 2, 3])
     expect(await subscription.receive()).toBe(1)
@@ -50,13 +42,13 @@ describe('a codec that uses the subscription while it decodes', () => {
   })
 
   test('receiveSync cannot wait there', () => {
-    const { topic, subscription } = make({ codec: codec(() => subscription.receiveSync()) })
+    const { topic, subscription } = make({ codec: jsonCodec(() => subscription.receiveSync()) })
     topic.tryPublish(1)
     expect(() => subscription.tryReceive()).toThrow(expect.objectContaining({ code: 'ERR_INVALID_STATE' }))
   })
 
   test('closes it: the call gives what it decoded', async () => {
-    const { topic, subscription } = make({ codec: codec(() => subscription.close()) })
+    const { topic, subscription } = make({ codec: jsonCodec(() => subscription.close()) })
     const other = topic.subscribe()
     open.push(other)
     await topic.publishMany([1, 2])

@@ -229,5 +229,7 @@ impl<'a> Ring<'a> {
     }
 }
 
-#[cfg(test)]
-mod tests;
+#[cfg(all(test, not(interproc_loom)))]
+mod history_tests;
+#[cfg(all(test, interproc_loom))]
+mod model_tests;
