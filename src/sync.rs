@@ -6,7 +6,14 @@
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 #[cfg(interproc_loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+mod models;
+
+#[cfg(interproc_loom)]
+pub(crate) use loom::sync::atomic::{Ordering, fence};
+#[cfg(all(test, interproc_loom))]
+pub(crate) use models::model;
+#[cfg(interproc_loom)]
+pub(crate) use models::{AtomicU32, AtomicU64};
 
 /// The same; in tests they count their stores, so that a process can be killed before each.
 pub(crate) mod counted {

@@ -106,6 +106,7 @@ impl Mutex {
 #[cfg(all(test, interproc_loom))]
 mod loom_tests {
     use super::*;
+    use crate::sync::model;
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;
 
@@ -150,9 +151,7 @@ mod loom_tests {
     }
 
     fn check(dead: bool) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(2);
-        builder.check(move || {
+        model(2, move || {
             let mutex = Mutex {
                 owner: AtomicU64::new(if dead { DEAD } else { 0 }),
                 releases: AtomicU32::new(0),

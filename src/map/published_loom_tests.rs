@@ -1,6 +1,7 @@
 //! One writer, who has the mutex, and readers without it, under every interleaving of their loads and stores.
 
 use super::*;
+use crate::sync::model;
 use loom::sync::Arc;
 use loom::thread;
 
@@ -72,15 +73,9 @@ impl Model {
     }
 }
 
-fn check(scenario: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(scenario);
-}
-
 #[test]
 fn loom_a_key_that_is_replaced_is_always_there() {
-    check(|| {
+    model(3, || {
         let model = Model::new();
         let writer = {
             let model = Arc::clone(&model);
@@ -103,7 +98,7 @@ fn loom_a_key_that_is_replaced_is_always_there() {
 
 #[test]
 fn loom_a_removed_neighbour_leads_nobody_astray() {
-    check(|| {
+    model(3, || {
         let model = Model::new();
         let writer = {
             let model = Arc::clone(&model);
@@ -129,7 +124,7 @@ fn loom_a_removed_neighbour_leads_nobody_astray() {
 
 #[test]
 fn loom_nothing_old_comes_back() {
-    check(|| {
+    model(3, || {
         let model = Model::new();
         let writer = {
             let model = Arc::clone(&model);
@@ -149,7 +144,7 @@ fn loom_nothing_old_comes_back() {
 fn loom_a_stopped_writer_holds_up_no_reader() {
     // Stopped for ever after so many stores: one try is enough.
     for stores in 0..4 {
-        check(move || {
+        model(3, move || {
             let model = Model::new();
             let steps: [&dyn Fn(&Model); 4] = [
                 &|model| model.write(2, 3, 2, 21, 0),

@@ -69,7 +69,7 @@ impl Topic {
     /// `false`: those who have not read yet hold the ring, or as much memory as we may have.
     pub(super) fn make_room(&mut self, length: u64) -> Result<bool, Corrupt> {
         // What nobody needs any more goes first.
-        self.free_up(u64::MAX, true)?;
+        self.free_all(true)?;
         // The message that names the part has one slot.
         while self.member.room() == 0 {
             if !self.reclaim()? {
@@ -94,7 +94,7 @@ impl Topic {
         let mut created = part::create(self.member.aux(), writer, self.member.seat, body);
         if created.as_ref().is_err_and(part::is_full) {
             // What only lossy subscribers would still read goes, too.
-            self.free_up(u64::MAX, false)?;
+            self.free_all(false)?;
             created = part::create(self.member.aux(), writer, self.member.seat, body);
         }
         crash_point!("part written");
@@ -102,6 +102,15 @@ impl Topic {
             Err(error) if part::is_full(&error) && self.look_unread().0 > 0 => Ok(None),
             created => Ok(Some(created?)),
         }
+    }
+
+    /// All that may go. `spare`: as in [`free_up`](Self::free_up).
+    fn free_all(&self, spare: bool) -> Result<(), Corrupt> {
+        // A lap takes two steps.
+        if self.free_up(u64::MAX, spare)? {
+            self.free_up(u64::MAX, spare)?;
+        }
+        Ok(())
     }
 
     /// Bytes of our large messages that are in the topic, and where the oldest of them is.

@@ -47,7 +47,7 @@ pub(crate) struct Place {
 
 impl Log<'_> {
     /// Moves `free` over some `most` slots, as far as they may be written again: `hold` says how many slots after a position
-    /// are not needed any more, `messages` how many a record has.
+    /// are not needed any more, `messages` how many a record has. Never over a whole lap: that takes two calls.
     pub(crate) fn reclaim(
         &self,
         most: u64,
@@ -58,6 +58,7 @@ impl Log<'_> {
         let word = self.ring.free.load(Ordering::Acquire);
         let (start, version) = unpack_free(word);
         let limit = hold(start);
+        let lap = u64::from(self.ring.shape.slots());
         let (mut end, mut count) = (start, self.count_at(start));
         while distance(start, end) < most {
             let Some(record) = self.ring.at(end)? else { break };
@@ -66,7 +67,11 @@ impl Log<'_> {
             if record.state.status == Status::Writing || distance(start, next) > limit {
                 break;
             }
-            if distance(start, next) > u64::from(self.ring.shape.slots()) {
+            // A lap further on is the same slot: its count would take the place of the one where `free` still stands.
+            if distance(start, next) == lap && end != start {
+                break;
+            }
+            if distance(start, next) >= lap {
                 // We were slow, and the others went on: what we walked is of two laps. While `free` stands, nothing can be so far.
                 // SYNC: Acquire: the word as it is after the states that we read.
                 return if self.ring.free.load(Ordering::Acquire) == word { Err(Corrupt) } else { Ok(Freed::Others) };
@@ -125,6 +130,33 @@ impl Log<'_> {
         // SYNC: Release, as every store of a cursor: pairs with the Acquire of who frees what is before it.
         cursor.store(position, Ordering::Release);
         Place { position, count: self.count_at(position) }
+    }
+
+    /// Where a subscription begins that entered at `place`: what is complete is of the past, and `written` is told what is
+    /// being written, which is the first to come.
+    pub(crate) fn begin(
+        &self,
+        place: Place,
+        mut messages: impl FnMut(&Record) -> u32,
+        mut written: impl FnMut(&Record),
+    ) -> Result<Place, Corrupt> {
+        // No further than what was claimed by now: behind a record that is seen being written, its publisher may have completed
+        // the next before we come there. That would be of the past, and a gap.
+        let tail = self.ring.tail();
+        let Place { mut position, mut count } = place;
+        self.ring.walk(place.position, |record| {
+            if !is_behind(record.position, tail) {
+                return false;
+            }
+            match record.state.status {
+                Status::Ready => count = count.wrapping_add(messages(&record).into()),
+                Status::Writing => written(&record),
+                _ => {}
+            }
+            position = advance(record.position, record.state.slots);
+            true
+        })?;
+        Ok(Place { position, count })
     }
 
     /// Where the oldest record is that may still be read.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::log::Place;
 use super::publisher::{Topic, head_of, log, part_of, room};
-use crate::queue::layout::Shared;
 use crate::queue::member::{Member, Sleeper, add, block};
 use crate::queue::part::Part;
 use crate::queue::record::{Head, SLOT};
@@ -69,17 +69,12 @@ impl Subscription {
         let (shared, seat) = (topic.member.shared, topic.member.own());
         // Publishers wait for it until it knows where it begins, even if it is to be lossy.
         let place = log(&shared).enter(topic.member.seat, &seat.cursor);
-        let (mut next, mut seen, mut passed) = (place.position, place.count, Vec::new());
-        // What is complete by now is of the past. What is being written is the first that we get.
-        shared.ring.walk(place.position, |record| {
-            match record.state.status {
-                Status::Ready => seen = seen.wrapping_add(count_of(&shared, &record)),
-                Status::Writing => passed.push((record.position, record.state.owner)),
-                _ => {}
-            }
-            next = advance(record.position, record.state.slots);
-            true
-        })?;
+        let mut passed = Vec::new();
+        let Place { position: next, count: seen } = log(&shared).begin(
+            place,
+            |record| head_of(&shared, record).map_or(0, |head| head.count),
+            |record| passed.push((record.position, record.state.owner)),
+        )?;
         let (held, parts, scratch) = (Vec::new(), HashMap::new(), Vec::new());
         let refused = None;
         let (lost, damaged) = (false, false);
@@ -389,8 +384,4 @@ struct Lease {
     room: usize,
     count: u32,
     over: bool,
-}
-
-fn count_of(shared: &Shared<'_>, record: &Record) -> u64 {
-    head_of(shared, record).map_or(0, |head| head.count.into())
 }

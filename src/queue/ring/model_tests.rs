@@ -5,6 +5,7 @@ use crate::queue::state::{Shape, Status, pack_free};
 use crate::queue::waiters::Waiters;
 use crate::sync::Ordering;
 use crate::sync::counted::AtomicU64;
+use crate::sync::model;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -87,12 +88,6 @@ impl Memory {
         ring.reclaim(|record| matches!(record.state.status, Status::Done | Status::Aborted)).unwrap();
         found
     }
-}
-
-fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(check);
 }
 
 #[test]

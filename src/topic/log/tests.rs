@@ -7,6 +7,7 @@ mod models {
     use crate::queue::waiters::Waiters;
     use crate::sync::Ordering;
     use crate::sync::counted::AtomicU64;
+    use crate::sync::model;
     use crate::topic::log::{Freed, Log};
     use loom::sync::Arc;
     use loom::thread;
@@ -99,12 +100,6 @@ mod models {
         }
     }
 
-    fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(preemptions);
-        builder.check(check);
-    }
-
     #[test]
     fn loom_a_lossy_reader_takes_nothing_torn_and_counts_exactly() {
         model(3, || {
@@ -137,6 +132,44 @@ mod models {
             reader.take(&memory);
             let expected: Vec<u64> = (place.count + 1..=2 + published).collect();
             assert_eq!((reader.found, reader.missed), (expected, 0));
+        });
+    }
+
+    #[test]
+    fn loom_a_subscription_begins_without_a_gap() {
+        model(3, || {
+            let memory = Memory::new(2);
+            let publisher = Arc::clone(&memory);
+            let publishing = thread::spawn(move || (1..=3).for_each(|value| assert!(publisher.publish(1, value))));
+            let place = memory.log().enter(0, &memory.cursors[0]);
+            let mut positions = Vec::new();
+            let begun = memory.log().begin(place, |_| 1, |record| positions.push(record.position)).unwrap();
+            publishing.join().unwrap();
+            positions.extend(begun.position..memory.shape.origin() + 3);
+            let value = |position: &u64| memory.slots[memory.shape.index(*position)].load(Ordering::Relaxed);
+            let found: Vec<u64> = positions.iter().map(value).collect();
+            assert_eq!(found, (begun.count + 1..=3).collect::<Vec<_>>());
+        });
+    }
+
+    #[test]
+    fn loom_a_count_stands_as_long_as_free_does() {
+        model(3, || {
+            let memory = Memory::new(1);
+            assert!(memory.publish(1, 1));
+            assert!(memory.publish(1, 2));
+            let other = Arc::clone(&memory);
+            let freeing = thread::spawn(move || other.log().reclaim(u64::MAX, |_| u64::MAX, |_| 1).unwrap());
+            let check = || {
+                let place = memory.log().oldest().unwrap();
+                assert_eq!(place.count, distance(memory.shape.origin(), place.position));
+            };
+            check();
+            // Of one who frees all and one who frees some, either may be late.
+            memory.reclaim();
+            check();
+            freeing.join().unwrap();
+            check();
         });
     }
 
@@ -193,37 +226,59 @@ mod histories {
     use crate::queue::state::{Shape, pack_free};
     use crate::queue::waiters::Waiters;
     use crate::sync::counted::AtomicU64;
-    use crate::topic::log::{Freed, Log};
+    use crate::topic::log::{Freed, Log, Place};
+
+    /// The place a lap further on is the same slot: its count must not be written while `free` stands at this one.
+    #[test]
+    fn a_full_ring_is_freed_in_two_steps() {
+        with_log(|log, publish| {
+            publish(4);
+            publish(4);
+            let start = log.oldest().unwrap();
+            assert_eq!(log.reclaim(u64::MAX, |_| u64::MAX, |_| 1), Ok(Freed::Ours));
+            assert_eq!(log.oldest().unwrap(), Place { position: start.position + 4, count: 1 });
+            assert_eq!(log.reclaim(u64::MAX, |_| u64::MAX, |_| 1), Ok(Freed::Ours));
+            assert_eq!(log.oldest().unwrap(), Place { position: start.position + 8, count: 2 });
+        });
+    }
 
     /// The publisher reads states of one lap, is stopped, and goes on among those of the next.
     #[test]
     fn a_reclaim_that_was_overtaken_is_no_damage() {
+        with_log(|log, publish| {
+            publish(4);
+            assert_eq!(log.reclaim(8, |_| u64::MAX, |_| 1), Ok(Freed::Ours));
+            publish(4);
+            let stopped = std::cell::Cell::new(false);
+            let freed = log.reclaim(
+                u64::MAX,
+                |_| u64::MAX,
+                |_| {
+                    if !stopped.replace(true) {
+                        // Meanwhile another frees it, and takes more behind it than there was room for.
+                        assert_eq!(log.reclaim(8, |_| u64::MAX, |_| 1), Ok(Freed::Ours));
+                        publish(6);
+                    }
+                    1
+                },
+            );
+            assert_eq!(freed, Ok(Freed::Others));
+            assert_eq!(log.reclaim(8, |_| u64::MAX, |_| 1), Ok(Freed::Ours));
+        });
+    }
+
+    /// A topic of eight slots, and what publishes a record of some slots.
+    fn with_log(test: impl FnOnce(Log<'_>, &dyn Fn(u32))) {
         let shape = Shape::new(3).unwrap();
         let (tail, free) = (AtomicU64::new(shape.origin()), AtomicU64::new(pack_free(shape.origin(), 0)));
         let words = |count| (0..count).map(|_| AtomicU64::new(0)).collect::<Vec<_>>();
         let (states, counts, subscribers) = (words(8), words(8), words(1));
         let ring = Ring { shape, tail: &tail, free: &free, states: &states };
         let log = Log { ring, counts: &counts, subscribers: Waiters { words: &subscribers } };
-        let publish = |slots| {
+        let publish = |slots: u32| {
             let Claim::At(position) = ring.claim(slots, 3, &mut ring.free()).unwrap() else { panic!("full") };
             ring.commit(position, slots, 3);
         };
-        publish(4);
-        publish(4);
-        let stopped = std::cell::Cell::new(false);
-        let freed = log.reclaim(
-            u64::MAX,
-            |_| u64::MAX,
-            |_| {
-                if !stopped.replace(true) {
-                    // Meanwhile another frees both, and uses most of the ring for one that ends elsewhere.
-                    assert_eq!(log.reclaim(8, |_| u64::MAX, |_| 1), Ok(Freed::Ours));
-                    publish(6);
-                }
-                1
-            },
-        );
-        assert_eq!(freed, Ok(Freed::Others));
-        assert_eq!(log.reclaim(8, |_| u64::MAX, |_| 1), Ok(Freed::Ours));
+        test(log, &publish);
     }
 }
