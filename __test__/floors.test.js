@@ -8,7 +8,7 @@ const path = require('node:path')
 const src = path.join(__dirname, '..', 'src')
 
 /** From the ground up; a room uses what stands below it. */
-const floors = [['reactor', 'shm', 'zmtp'], ['lock'], ['net', 'dgram', 'queue', 'map'], ['zmq', 'process', 'topic'], ['node']]
+const floors = [['sync'], ['reactor', 'shm', 'zmtp'], ['lock'], ['net', 'dgram', 'queue', 'map'], ['zmq', 'process', 'topic'], ['node']]
 const floorOf = new Map(floors.flatMap((rooms, floor) => rooms.map(room => [room, floor])))
 
 const sources = fs.readdirSync(src, { recursive: true, encoding: 'utf8' })

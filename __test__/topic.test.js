@@ -215,7 +215,9 @@ describe('waiting', () => {
       return user + system
     }
     const least = Math.min(...[1, 2, 3].map(() => cpu({ timeout: 200 })))
-    expect(Math.max(...[1, 2, 3].map(() => cpu({ timeout: 200, spin: 200_000 })))).toBeGreaterThan(least + 20_000)
+    // Who looks leaves the core to others, so on a busy machine it may take some attempts to see it.
+    const looks = () => cpu({ timeout: 200, spin: 200_000 }) > least + 20_000
+    expect(Array.from({ length: 20 }).some(looks)).toBe(true)
     expect(() => topic.publishSync('y', { spin: -1 })).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }))
   })
 
