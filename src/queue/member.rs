@@ -21,7 +21,6 @@ use super::layout::{self, Flags, Form, Shared};
 use super::record::SLOT;
 use super::restore::{Restored, restore};
 use super::ring::Corrupt;
-use super::state::distance;
 use crate::shm::{Alone, Create, Kind, Open, Place, Region, Segment};
 use recover::recover;
 
@@ -147,8 +146,7 @@ impl Member {
     /// Slots that are not in use.
     pub(crate) fn room(&self) -> u64 {
         let ring = &self.shared.ring;
-        let (free, tail) = (ring.free(), ring.tail());
-        u64::from(ring.shape.slots()).saturating_sub(distance(free, tail))
+        u64::from(ring.shape.slots()).saturating_sub(ring.used(ring.free()))
     }
 
     pub(crate) fn own(&self) -> &'static layout::Seat {
@@ -195,11 +193,13 @@ fn restore_with_parts(alone: &Alone<'_>) -> Result<Restored, Corrupt> {
 impl Drop for Member {
     fn drop(&mut self) {
         self.shared.subscribers.disarm(self.seat);
-        if self.shared.receivers.disarm(self.seat) | self.shared.senders.disarm(self.seat) {
-            // A wake-up may be on its way to us; whoever sleeps on looks again.
+        self.shared.senders.disarm(self.seat);
+        if !self.shared.receivers.disarm(self.seat) {
+            // A wake-up may be on its way to us.
             self.pass_on(false);
-            self.pass_on(true);
         }
+        // What we freed may have been too little so far to wake anyone for.
+        self.pass_on(true);
         self.own().mode.store(0, Ordering::Relaxed);
         self.bell = None;
         // SYNC: Release, pairs with the Acquire of the CAS in `free_seat`: all that we did here comes before the next.

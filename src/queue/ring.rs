@@ -195,17 +195,34 @@ impl<'a> Ring<'a> {
         self.tail.load(Ordering::Acquire)
     }
 
-    /// Calls `each` for the records from `from` on, up to the last claim, at most one lap. `false` from it ends that.
+    /// Slots from `free` on to the tail.
+    pub(crate) fn used(&self, free: u64) -> u64 {
+        let tail = self.tail();
+        // Who was killed between its claim and moving the tail left that to the next claim; until then `free` may be ahead.
+        if is_behind(tail, free) { 0 } else { distance(free, tail) }
+    }
+
+    /// Calls `each` for the records from `from` on, up to the last claim, at most one lap. `false` from it ends that. What others
+    /// free meanwhile may be left out, and nothing else.
     pub(crate) fn walk(&self, from: u64, mut each: impl FnMut(Record) -> bool) -> Result<(), Corrupt> {
+        let size = u64::from(self.shape.slots());
         let mut position = from;
-        while let Some(record) = self.at(position)? {
+        loop {
+            let Some(record) = self.at(position)? else {
+                // Its slot may have been freed and used again while we came here: what is behind it is still to be seen.
+                let free = self.free();
+                if !is_behind(position, free) || distance(from, free) >= size {
+                    return Ok(());
+                }
+                position = free;
+                continue;
+            };
             position = advance(position, record.state.slots);
             // A record of the past may end where its lap's next did; the lap's end is the bound.
-            if distance(from, position) > u64::from(self.shape.slots()) || !each(record) {
-                break;
+            if distance(from, position) > size || !each(record) {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Anyone may do this for anyone.

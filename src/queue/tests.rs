@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::member::Sleeper;
 use super::record::{message_head, message_size};
+use super::ring::Claim;
+use super::state::Status;
 use super::{Flags, New, Sent, Work};
 use crate::shm::{Name, Place};
 use proptest::prelude::*;
@@ -74,6 +77,38 @@ fn what_is_sent_is_received_in_order() {
     assert_eq!(receiver.lease(1, 1).unwrap(), 0);
     let stats = sender.stats();
     assert_eq!((stats.sent, stats.received, stats.used), (400, 400, 0));
+}
+
+#[test]
+fn a_wakeup_goes_on_from_one_who_leaves() {
+    let place = unique("leaving");
+    let (mut sender, _) = Work::join(&place, new(4096)).unwrap();
+    let mut receivers = [0; 2].map(|_| Work::join(&place, None).unwrap().0);
+    receivers.iter().for_each(Work::arm_receiver);
+    assert_eq!(sender.send(0, b"hello").unwrap(), Sent::Yes);
+    let armed = sender.member().shared.receivers;
+    let woken = receivers.iter_mut().position(|receiver| !armed.has(receiver.member().seat)).unwrap();
+    let [one, two] = receivers;
+    let (leaving, mut other) = if woken == 0 { (one, two) } else { (two, one) };
+    drop(leaving);
+    assert!(!armed.has(other.member().seat), "nobody is woken for the message");
+}
+
+#[test]
+fn free_may_pass_a_tail_that_a_killed_sender_did_not_move() {
+    let (mut work, _) = Work::join(&unique("tail"), new(4096)).unwrap();
+    abandon_claim(work.member());
+    assert_eq!(work.lease(1, 4096).unwrap(), 0);
+    assert_eq!(work.stats().used, 0);
+}
+
+/// As one who is killed between its claim and moving the tail, and is settled then.
+pub(crate) fn abandon_claim(member: &super::member::Member) {
+    const OWNER: u16 = 500;
+    let ring = member.shared.ring;
+    let Claim::At(position) = ring.claim(1, OWNER, &mut ring.free()).unwrap() else { panic!("full") };
+    ring.tail.store(position, Ordering::Relaxed);
+    ring.settle(ring.at(position).unwrap().unwrap(), OWNER, Status::Aborted).unwrap();
 }
 
 #[test]

@@ -263,8 +263,8 @@ pub(super) fn part_of(shared: &Shared<'_>, position: u64, head: Head) -> Option<
 
 /// Slots that could be written now, if they were freed.
 pub(super) fn room(shared: &Shared<'_>) -> u64 {
-    let (free, tail) = (shared.ring.free(), shared.ring.tail());
-    let used = distance(free, tail).saturating_sub(read_by_all(shared, free));
+    let free = shared.ring.free();
+    let used = shared.ring.used(free).saturating_sub(read_by_all(shared, free));
     u64::from(shared.ring.shape.slots()).saturating_sub(used)
 }
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Subscription, Topic, Wish};
-use crate::queue::tests::{new, unique, wire};
+use crate::queue::tests::{abandon_claim, new, unique, wire};
 use crate::queue::{PART, Sent, part};
 use proptest::prelude::*;
 
@@ -218,6 +218,13 @@ fn a_full_ring_is_seen_before_a_large_message_is_written() {
 }
 
 /// Where only lossy subscribers are behind, the oldest make room, and no more of them than is needed.
+#[test]
+fn a_large_message_finds_room_behind_a_tail_that_a_killed_publisher_did_not_move() {
+    let mut topic = topic(1 << 12);
+    abandon_claim(&topic.member);
+    assert_eq!(topic.publish_any(0, &[7; 100_000]).unwrap(), Sent::Yes);
+}
+
 #[test]
 fn unread_large_messages_of_lossy_subscribers_make_room() {
     const LARGE: usize = 2 << 20;

@@ -82,7 +82,14 @@ static void walk(struct queue *queue, each_fn *each, void *context) {
     uint64_t position = free_at(queue);
     for (uint64_t passed = 0; passed < queue->slots;) {
         uint64_t now = atomic_load_explicit(state_at(queue, position), memory_order_acquire);
-        if (!is_of(queue, now, position)) return;
+        if (!is_of(queue, now, position)) {
+            /* Others may have freed it, and used its slot again: what is behind it is still to be seen. */
+            uint64_t free = free_at(queue), skipped = (free - position) & (POSITIONS - 1);
+            if (skipped == 0 || skipped > queue->slots) return;
+            position = free;
+            passed += skipped;
+            continue;
+        }
         uint64_t slots = slots_of(queue, now);
         if ((position & (queue->slots - 1)) + slots > queue->slots) fail("a record beyond the ring");
         if (!each(queue, position, now, context)) return;

@@ -182,6 +182,34 @@ fn loom_a_dead_writer_is_passed_by_and_settled_once() {
     });
 }
 
+#[test]
+fn loom_what_the_dead_left_is_found_while_the_ring_goes_on() {
+    model(3, || {
+        let memory = Memory::new(1);
+        assert!(memory.send(1, 1, 5));
+        let dead = memory.claim(1, 9).unwrap();
+        let other = Arc::clone(&memory);
+        // Frees the slot where the walk begins, and uses it again.
+        let user = thread::spawn(move || {
+            assert_eq!(other.receive(2), [5]);
+            assert!(other.send(1, 1, 6));
+        });
+        let ring = memory.ring();
+        let mut settled = 0;
+        ring.walk(ring.free(), |record| {
+            if record.state.owner == 9 {
+                settled += usize::from(ring.settle(record, 9, Status::Aborted).is_some());
+            }
+            true
+        })
+        .unwrap();
+        assert_eq!(settled, 1);
+        user.join().unwrap();
+        assert_eq!(ring.at(dead).unwrap().map(|record| record.state.status), Some(Status::Aborted));
+        assert_eq!(memory.receive(2), [6]);
+    });
+}
+
 /// As `settle_reading`: back to ready, then the count that tells the others.
 fn give_back(memory: &Memory, position: u64, owner: u16) -> bool {
     let ring = memory.ring();
