@@ -60,6 +60,23 @@ test('nobody waited when it was killed: the next who asks is told', async () => 
   kept.release()
 })
 
+test('who aborts before it gets what a killed process held keeps nobody from being told', async () => {
+  const x = name()
+  const kept = await locks.acquire(name())
+  const killed = await holder(x)
+  killed.kill('SIGKILL')
+  await killed.ended
+  const abort = new AbortController()
+  const request = locks.request(x, { signal: abort.signal }, () => 'called')
+  abort.abort()
+  await expect(request).rejects.toMatchObject({ name: 'AbortError' })
+  const lock = await locks.acquire(x)
+  expect(lock.ownerDied).toBe(true)
+  lock.release()
+  expect(await locks.request(x, ({ ownerDied }) => ownerDied)).toBe(false)
+  kept.release()
+})
+
 test('a blocked thread gets what a killed process held', async () => {
   const x = name()
   const killed = await holder(x)

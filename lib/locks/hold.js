@@ -60,7 +60,9 @@ function get (ask, signal, done) {
   // The signal counts until what was got is handed over: also for who aborts it when `get` has just returned.
   const handOver = () => {
     if (!signal?.aborted) return done(undefined, grant)
-    give(grant)
+    // Of a death that it tells of, the next one hears.
+    forget(request)
+    agent().decline(request)
     done(signal.reason, null)
   }
   const answer = agent().request(request, ask.name, ask.mode, ask.flags, ask.count, ask.limit)

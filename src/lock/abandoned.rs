@@ -27,6 +27,8 @@ struct Left {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     InOrder,
+    /// Nobody knows whether it was granted.
+    Untold,
     /// The next one is told.
     ByDeath,
 }
@@ -41,6 +43,11 @@ impl Table {
     /// Gives back what is held, or takes a request back; where a stopped process keeps that part of the table, as [`Self::abandon`].
     pub(super) fn forget(self: &Arc<Self>, id: Id) {
         self.leave(id, End::InOrder);
+    }
+
+    /// As [`Self::decline`]; where a stopped process keeps that part of the table, as [`Self::abandon`].
+    pub(super) fn forget_untold(self: &Arc<Self>, id: Id) {
+        self.leave(id, End::Untold);
     }
 
     fn leave(self: &Arc<Self>, id: Id, end: End) {
@@ -66,6 +73,7 @@ impl Table {
         let (key, mode) = (Key::new(&record.key()), record.mode());
         match end {
             End::InOrder => locked.remove(id.index),
+            End::Untold => locked.decline(id.index),
             End::ByDeath => locked.bury(id.index),
         }
         if let (Some(key), Some(mode)) = (key, mode) {

@@ -77,6 +77,8 @@ pub(super) struct Request {
     pub(super) waits: bool,
     /// Released while the table was busy, or a thread blocks for it: a turn of the reactor ends it.
     pub(super) ended: bool,
+    /// If it was granted, whoever asked does not know: see [`Table::decline`].
+    pub(super) untold: bool,
     pub(super) timer: Option<TimerId>,
     /// Of a thread that blocks; `None`: without an end.
     pub(super) deadline: Option<Instant>,
@@ -153,6 +155,11 @@ impl Agent {
         self.take(handle).is_some_and(|request| self.end_of(handle, request))
     }
 
+    /// The same for what was granted, but whoever asked wants no more, and has not heard of it.
+    pub fn decline(self: &Rc<Self>, handle: u32) -> bool {
+        self.take(handle).is_some_and(|request| self.end_of(handle, Request { untold: true, ..request }))
+    }
+
     /// Gives up if it still waits. `false`: it was granted before, and the event is on its way.
     pub fn cancel(self: &Rc<Self>, handle: u32) -> bool {
         let entered =
@@ -161,7 +168,7 @@ impl Agent {
             Some(Some(Answer::Held { .. } | Answer::Notified)) => return false,
             None | Some(Some(Answer::Waiting)) => drop(self.take(handle)),
             // Stolen before this thread looked: its record is still there. Or the table is busy.
-            Some(_) => drop(self.end(handle)),
+            Some(_) => drop(self.decline(handle)),
         }
         true
     }
@@ -175,7 +182,7 @@ impl Agent {
     /// Ends a request that is in the list no more; later, where the table is busy.
     pub(super) fn end_of(&self, handle: u32, request: Request) -> bool {
         let Some(id) = request.id else { return true };
-        if let Some(answer) = request.table.end(id, SOON) {
+        if let Some(answer) = request.take_out(id) {
             return matches!(answer, Answer::Held { .. } | Answer::Waiting);
         }
         self.end_in_a_turn(handle, request);
@@ -230,7 +237,12 @@ impl Agent {
 
 impl Request {
     pub(super) fn new(what: What, table: Arc<Table>) -> Self {
-        Self { what, table, id: None, waits: false, ended: false, timer: None, deadline: None }
+        Self { what, table, id: None, waits: false, ended: false, untold: false, timer: None, deadline: None }
+    }
+
+    /// `None`: the table is busy.
+    pub(super) fn take_out(&self, id: Id) -> Option<Answer> {
+        if self.untold { self.table.decline(id, SOON) } else { self.table.end(id, SOON) }
     }
 }
 

@@ -60,7 +60,7 @@ impl Agent {
     /// Blocks the thread for a request again.
     pub fn block_on(self: &Rc<Self>, handle: u32) -> Outcome {
         let Some(mut request) = self.take(handle) else { return Outcome::Unavailable };
-        (request.ended, request.waits) = (false, false);
+        (request.ended, request.untold, request.waits) = (false, false, false);
         if request.id.is_none() {
             request.table = self.table();
         }
@@ -78,7 +78,7 @@ impl Agent {
                 Outcome::Held { id, .. } | Outcome::Waiting { id, .. } => request.id = Some(id),
                 Outcome::Busy if last => return Outcome::Unavailable,
                 Outcome::Busy => {
-                    self.end_in_a_turn(handle, request);
+                    self.end_in_a_turn(handle, Request { untold: true, ..request });
                     return Outcome::Busy;
                 }
                 refused => return refused,
@@ -87,7 +87,7 @@ impl Agent {
         let Some(id) = request.id else { return Outcome::Unavailable };
         let answer = match request.table.block(id, Some(until)) {
             Answer::Waiting if !last => {
-                self.end_in_a_turn(handle, request);
+                self.end_in_a_turn(handle, Request { untold: true, ..request });
                 return Outcome::Waiting { id, ahead: Vec::new() };
             }
             // Granted in the last moment counts.
@@ -109,7 +109,7 @@ impl Agent {
             }
             Answer::Waiting => {
                 // Cancelled as a rule; but not where a stopped process keeps the table.
-                self.end_of(handle, request);
+                self.end_of(handle, Request { untold: true, ..request });
                 Outcome::Unavailable
             }
         }

@@ -140,17 +140,19 @@ impl Agent {
         // What comes behind something that is kept is kept too.
         let mut kept = HashSet::new();
         for handle in late {
-            let found =
-                self.requests.borrow().get(&handle).map(|r| (r.what.clone(), Arc::clone(&r.table), r.id, r.ended));
-            let Some((what, table, id, ended)) = found else { continue };
+            let found = self.requests.borrow().get(&handle).map(|r| (r.what.clone(), r.id, r.ended));
+            let Some((what, id, ended)) = found else { continue };
             if kept.contains(&what.shard()) {
                 continue;
             }
             match id {
-                Some(id) if ended => match table.end(id, SOON) {
-                    Some(_) => drop(self.take(handle)),
-                    None => drop(kept.insert(what.shard())),
-                },
+                Some(id) if ended => {
+                    let answer = self.requests.borrow().get(&handle).and_then(|request| request.take_out(id));
+                    match answer {
+                        Some(_) => drop(self.take(handle)),
+                        None => drop(kept.insert(what.shard())),
+                    }
+                }
                 None if ended => drop(self.take(handle)),
                 Some(_) => {}
                 None => self.enter_again(handle, &what, &mut kept),

@@ -125,6 +125,15 @@ impl<W: World> Locked<'_, W> {
         }
     }
 
+    /// Takes out what its owner never came to know that it had: of a death that it was to hear of, the next one hears.
+    pub(super) fn decline(&self, index: u32) {
+        if self.words.records[index as usize].state() == State::HeldAfterDeath {
+            self.bury(index);
+        } else {
+            self.remove(index);
+        }
+    }
+
     /// What someone who is gone had, the next one shall know of; what it asked for, nobody wants.
     pub(super) fn bury(&self, index: u32) {
         let record = &self.words.records[index as usize];

@@ -244,7 +244,7 @@ pub(super) fn give_up(table: &Arc<Table>, id: Id, until: Option<Instant>) -> Opt
     let answer = table.cancel(id, patience);
     // Stolen before this thread looked, its record is still there.
     if !matches!(answer, Some(Answer::Waiting | Answer::Held { .. } | Answer::Notified)) {
-        table.forget(id);
+        table.forget_untold(id);
     }
     answer
 }

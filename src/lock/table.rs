@@ -112,12 +112,26 @@ impl Table {
 
     /// Gives back what is held, or takes a request back; what it was. `None`: the table is busy.
     pub fn end(&self, id: Id, patience: impl Into<Patience>) -> Option<Answer> {
+        self.finish(id, patience, |locked, index| locked.remove(index))
+    }
+
+    /// The same for what may have been granted, but whoever asked was not told: if someone died who had it before, the next one is told.
+    pub fn decline(&self, id: Id, patience: impl Into<Patience>) -> Option<Answer> {
+        self.finish(id, patience, |locked, index| locked.decline(index))
+    }
+
+    fn finish(
+        &self,
+        id: Id,
+        patience: impl Into<Patience>,
+        take_out: impl FnOnce(&Locked<'_, Self>, u32),
+    ) -> Option<Answer> {
         self.with(id.shard as usize, patience, |locked| {
             let answer = self.look(id);
             let record = self.record(id);
             if answer != Answer::Gone {
                 let (key, mode) = (Key::new(&record.key()), record.mode());
-                locked.remove(id.index);
+                take_out(locked, id.index);
                 if let (Some(key), Some(mode)) = (key, mode) {
                     locked.settle(&key, mode);
                 }

@@ -200,6 +200,25 @@ fn a_thread_that_ends_leaves_a_death_behind() {
 }
 
 #[test]
+fn of_a_death_the_next_is_told_if_the_first_never_knew_what_it_had() {
+    let table = table();
+    let permit = get(&table, "x", Mode::Permits);
+    table.abandon(permit);
+    let Outcome::Held { id: first, after_death: true } = table.request(b"x", &ask(Mode::Permits), None) else {
+        panic!("not told")
+    };
+    assert_eq!(table.decline(first, None), Some(Answer::Held { after_death: true }));
+    let Outcome::Held { id: second, after_death: true } = table.request(b"x", &ask(Mode::Permits), None) else {
+        panic!("not told")
+    };
+    assert_eq!(table.end(second, None), Some(Answer::Held { after_death: true }));
+    let third = get(&table, "x", Mode::Permits);
+    assert_eq!(table.decline(third, None), Some(Answer::Held { after_death: false }));
+    get(&table, "x", Mode::Permits);
+    verify(&table, 1);
+}
+
+#[test]
 fn a_blocked_thread_is_woken() {
     let _watchdog = watchdog(Duration::from_secs(60));
     let table = table();

@@ -149,6 +149,12 @@ impl LockAgent {
         self.agent.upgrade().is_some_and(|agent| agent.end(request))
     }
 
+    /// The same for what was granted, and is not to be handed over.
+    #[napi(catch_unwind)]
+    pub fn decline(&self, request: u32) -> bool {
+        self.agent.upgrade().is_some_and(|agent| agent.decline(request))
+    }
+
     /// Gives up if it still waits. `false`: it was granted before, and the event is on its way.
     #[napi(catch_unwind)]
     pub fn cancel(&self, request: u32) -> bool {
