@@ -111,13 +111,16 @@ impl<W: World> Locked<'_, W> {
 
     /// Takes it from all who have it; they hear of it.
     pub(super) fn rob(&self, key: &Key, thief: u32) {
+        let mut died = false;
         for (index, record) in self.kin(key, Mode::Exclusive) {
             if record.state().is_held() {
+                // Whoever was told has not put it in order yet.
+                died |= record.state() == State::HeldAfterDeath;
                 record.set_state(State::Stolen);
                 self.wakes.borrow_mut().push((record.agent.load(Ordering::Relaxed), index));
             }
         }
-        let died = self.kin(key, Mode::Exclusive).any(|(_, record)| record.state() == State::Died);
+        died |= self.kin(key, Mode::Exclusive).any(|(_, record)| record.state() == State::Died);
         // Before all who wait.
         self.words.records[thief as usize].set_state(if died { State::HeldAfterDeath } else { State::Held });
         for (index, _) in self.kin(key, Mode::Exclusive).filter(|(_, record)| record.state() == State::Died) {

@@ -154,6 +154,20 @@ fn stealing_goes_before_all() {
 }
 
 #[test]
+fn who_steals_what_was_left_by_a_death_is_told_too() {
+    let table = table();
+    table.abandon(get(&table, "x", Mode::Exclusive));
+    let Outcome::Held { after_death: true, .. } = table.request(b"x", &ask(Mode::Exclusive), None) else {
+        panic!("not told")
+    };
+    let steal = Ask { steal: true, ..ask(Mode::Exclusive) };
+    for _ in 0..2 {
+        let Outcome::Held { id, after_death: true } = table.request(b"x", &steal, None) else { panic!("not told") };
+        assert_eq!(table.look(id), Answer::Held { after_death: true });
+    }
+}
+
+#[test]
 fn permits_are_counted() {
     let table = table();
     let permits = |count, limit| Ask { count, limit, ..ask(Mode::Permits) };
