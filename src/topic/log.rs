@@ -171,19 +171,21 @@ impl Log<'_> {
         Err(Corrupt)
     }
 
-    /// Messages before `position`, which was reached before, without those that `left_out` names; or the oldest place there
-    /// is, if that is further on. For one who was overtaken.
+    /// Messages before `position`, which was reached before, without those of the records that were `passed` by; or the oldest
+    /// place there is, if that is further on. For one who was overtaken. What is counted for lost is in `passed` no more.
     pub(crate) fn recount(
         &self,
         position: u64,
-        left_out: impl Fn(u64) -> bool,
+        passed: &mut Vec<(u64, u16)>,
         mut messages: impl FnMut(&Record) -> u32,
     ) -> Result<Place, Corrupt> {
         for _ in 0..PATIENCE {
             let oldest = self.oldest()?;
             if !is_behind(oldest.position, position) {
+                passed.clear();
                 return Ok(oldest);
             }
+            let left_out = |at| passed.iter().any(|(other, _)| *other == at);
             let (mut at, mut count) = (oldest.position, oldest.count);
             while is_behind(at, position) {
                 let Some(record) = self.ring.at(at)? else { break };
@@ -193,6 +195,8 @@ impl Log<'_> {
                 at = advance(at, record.state.slots);
             }
             if !self.overtaken(oldest.position) {
+                // Not by a later look at `free`: what was left out here would be neither counted nor kept.
+                passed.retain(|(other, _)| !is_behind(*other, oldest.position));
                 return if at == position { Ok(Place { position, count }) } else { Err(Corrupt) };
             }
         }

@@ -7,6 +7,8 @@
 //!
 //! The protocol is in `log`, model-checked with loom; the byte layout is in `docs/topic-layout.md`.
 
+#[cfg(all(test, not(interproc_loom)))]
+mod history_tests;
 #[cfg(not(interproc_loom))]
 mod large;
 mod log;

@@ -143,7 +143,11 @@ impl Subscription {
                 if lease.over || !self.hold(&record, lease) {
                     break;
                 }
-            } else if record.state.status == Status::Writing && self.passed.len() < SEATS {
+            } else if record.state.status == Status::Writing {
+                // Some of those may be complete by now: the next lease takes them.
+                if self.passed.len() >= SEATS {
+                    break;
+                }
                 self.passed.push((self.next, record.state.owner));
             }
             self.next = advance(self.next, record.state.slots);
@@ -214,11 +218,8 @@ impl Subscription {
             return Ok(());
         }
         let shared = self.topic.member.shared;
-        let passed = &self.passed;
-        let left_out = |position| passed.iter().any(|(other, _)| *other == position);
-        let found =
-            log(&shared).recount(self.next, left_out, |record| head_of(&shared, record).map_or(0, |head| head.count));
-        let Ok(place) = found else {
+        let count = |record: &_| head_of(&shared, record).map_or(0, |head| head.count);
+        let Ok(place) = log(&shared).recount(self.next, &mut self.passed, count) else {
             // What was overwritten is behind us then, and is counted when we are overtaken the next time.
             let oldest = shared.ring.free();
             self.passed.clear();
@@ -230,8 +231,6 @@ impl Subscription {
         };
         let missed = place.count.wrapping_sub(self.seen);
         (self.next, self.seen) = (place.position, place.count);
-        let oldest = shared.ring.free();
-        self.passed.retain(|(position, _)| !is_behind(*position, oldest));
         self.move_cursor();
         // Nobody can have published so much: the words lie.
         if missed > u64::MAX / 2 {

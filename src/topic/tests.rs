@@ -9,7 +9,7 @@ use crate::queue::tests::{abandon_claim, new, unique, wire};
 use crate::queue::{PART, Sent, part};
 use proptest::prelude::*;
 
-const LOSSY: Wish = Wish { lossy: true, others_only: false };
+pub(super) const LOSSY: Wish = Wish { lossy: true, others_only: false };
 
 fn topic(capacity: u64) -> Topic {
     Topic::join(&unique("topic"), new(capacity)).unwrap().0

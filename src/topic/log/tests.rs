@@ -81,7 +81,7 @@ mod models {
             let log = memory.log();
             loop {
                 if log.overtaken(self.next) {
-                    let place = log.recount(self.next, |_| false, |_| 1).unwrap();
+                    let place = log.recount(self.next, &mut Vec::new(), |_| 1).unwrap();
                     self.missed += place.count - self.seen;
                     (self.next, self.seen) = (place.position, place.count);
                 }
@@ -132,6 +132,22 @@ mod models {
             reader.take(&memory);
             let expected: Vec<u64> = (place.count + 1..=2 + published).collect();
             assert_eq!((reader.found, reader.missed), (expected, 0));
+        });
+    }
+
+    #[test]
+    fn loom_what_was_passed_by_is_kept_or_counted() {
+        model(3, || {
+            let memory = Memory::new(1);
+            let mut passed = vec![(memory.shape.origin(), 1)];
+            let position = memory.shape.origin() + 1;
+            // Passed by while it was written; complete by now, and about to be overwritten.
+            assert!(memory.publish(1, 1));
+            let publisher = Arc::clone(&memory);
+            let publishing = thread::spawn(move || (2..=3).for_each(|value| assert!(publisher.publish(1, value))));
+            let place = memory.log().recount(position, &mut passed, |_| 1).unwrap();
+            publishing.join().unwrap();
+            assert_eq!(place.count + passed.len() as u64, distance(memory.shape.origin(), place.position));
         });
     }
 
@@ -215,7 +231,10 @@ mod models {
             check(&memory);
             let published: u64 = publishers.into_iter().map(|publisher| publisher.join().unwrap()).sum();
             check(&memory);
-            assert_eq!(memory.log().recount(memory.log().ring.tail(), |_| false, |_| 1).unwrap().count, published);
+            assert_eq!(
+                memory.log().recount(memory.log().ring.tail(), &mut Vec::new(), |_| 1).unwrap().count,
+                published
+            );
         });
     }
 }
