@@ -120,9 +120,17 @@ fn low(word: u64) -> u32 {
 pub(crate) const BELL: u32 = 1;
 pub(crate) const SIGNAL: u32 = 2;
 
-/// The word for a taken seat: never 0.
-pub(crate) fn occupant(who: Participant) -> u64 {
-    u64::from(who.generation) << 32 | u64::from(who.slot) << 8 | 1
+/// Of the word for a taken seat, what tells one handle of a process from the next at the same seat.
+const HANDLE: u64 = 0xffff << 16;
+
+/// The word for a taken seat: never 0. `handle`: another number each time.
+pub(crate) fn occupant(who: Participant, handle: u16) -> u64 {
+    u64::from(who.generation) << 32 | u64::from(handle) << 16 | u64::from(who.slot) << 8 | 1
+}
+
+/// Whether that is the word of a handle of this process.
+pub(crate) fn is_of(word: u64, who: Participant) -> bool {
+    word & !HANDLE == occupant(who, 0)
 }
 
 /// Everything shared of one queue.

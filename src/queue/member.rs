@@ -8,7 +8,7 @@ mod wake;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 pub(crate) use recover::settle_reading;
@@ -219,7 +219,8 @@ pub(crate) fn add(counter: &crate::sync::counted::AtomicU64, count: u32) {
 }
 
 fn free_seat(shared: &Shared<'_>, segment: &Segment) -> Option<u16> {
-    let ours = layout::occupant(segment.own());
+    static HANDLES: AtomicU16 = AtomicU16::new(0);
+    let ours = layout::occupant(segment.own(), HANDLES.fetch_add(1, Ordering::Relaxed));
     for (number, seat) in (0..).zip(shared.seats) {
         // SYNC: Acquire, pairs with the Release stores of 0: the seat's past is over.
         if seat.occupant.load(Ordering::Relaxed) == 0

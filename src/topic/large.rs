@@ -3,10 +3,10 @@
 //! Those files are the system's memory, so a publisher has no more of them unread than a queue's sender has.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::publisher::Topic;
-use crate::queue::layout;
 use crate::queue::member::block;
 use crate::queue::part::{self, PART};
 use crate::queue::state::{distance, is_behind};
@@ -90,7 +90,7 @@ impl Topic {
 
     /// `None`: memory is out, and there is more when ours has been read.
     fn write_part(&mut self, body: &[u8]) -> Result<Option<part::Name>, SendError> {
-        let writer = layout::occupant(self.member.segment.own());
+        let writer = self.member.own().occupant.load(Ordering::Relaxed);
         let mut created = part::create(self.member.aux(), writer, self.member.seat, body);
         if created.as_ref().is_err_and(part::is_full) {
             // What only lossy subscribers would still read goes, too.

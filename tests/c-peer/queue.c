@@ -206,7 +206,8 @@ static uint64_t occupant(struct participant who) { return (uint64_t)who.generati
 static void recover(void *context, struct participant dead) {
     struct queue *queue = context;
     for (uint32_t seat = 0; seat < SEATS; seat++) {
-        if (atomic_load(seat64(queue, seat, OCCUPANT)) != occupant(dead)) continue;
+        /* Whichever handle of that process it was. */
+        if ((atomic_load(seat64(queue, seat, OCCUPANT)) & ~(uint64_t)0xffff0000) != occupant(dead)) continue;
         walk(queue, recover_record, &seat);
         clear_bit(queue, AT_RECEIVERS, seat);
         clear_bit(queue, AT_SENDERS, seat);

@@ -12,9 +12,8 @@ use crate::shm::{Dead, Region};
 pub(super) fn recover(region: Region<'_>, dead: Dead) {
     // In a damaged queue nothing can be settled; its users are told so when they use it.
     let Ok(shared) = Shared::attach(region) else { return };
-    let who = layout::occupant(dead.participant);
     for (number, seat) in (0..).zip(shared.seats) {
-        if seat.occupant.load(Ordering::Acquire) == who {
+        if layout::is_of(seat.occupant.load(Ordering::Acquire), dead.participant) {
             let _ = settle_seat(&shared, number, seat.mark().load(Ordering::Acquire));
             seat.subscribed.store(0, Ordering::Relaxed);
             shared.subscribers.disarm(number);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::own::{Own, Place, capacity_for, is_full};
 use super::{Aux, Loan, Name};
 use crate::queue::SendError;
-use crate::queue::layout::{self, Shared};
+use crate::queue::layout::Shared;
 use crate::queue::ring::Corrupt;
 use crate::queue::state::{Status, is_behind};
 use crate::shm::Segment;
@@ -46,7 +46,7 @@ pub(crate) struct Index(usize);
 
 impl Pool {
     pub(crate) fn new(shared: Shared<'static>, segment: &Arc<Segment>, aux: &Arc<Aux>, seat: u16) -> Self {
-        let writer = layout::occupant(segment.own());
+        let writer = shared.seats[usize::from(seat)].occupant.load(Ordering::Relaxed);
         let (_segment, aux) = (Arc::clone(segment), Arc::clone(aux));
         Self { parts: Vec::new(), largest: 0, writer, seat, shared, _segment, aux }
     }

@@ -49,6 +49,18 @@ fn files_are_used_again() {
 }
 
 #[test]
+fn who_sits_where_a_writer_sat_does_not_keep_its_files() {
+    let place = unique("parts reseated");
+    // Two handles of one process at one seat, one after the other.
+    let (mut sender, mut receiver) = (open(&place, false), open(&place, false));
+    sender.send_any(0, &[1; SIZE]).unwrap();
+    drop(sender);
+    let next = open(&place, false);
+    assert_eq!(receive(&mut receiver).to_vec().unwrap(), [1; SIZE]);
+    assert_eq!(parts(&next), 0);
+}
+
+#[test]
 fn nobody_writes_to_what_is_held() {
     let place = unique("parts held");
     let (mut sender, mut receiver) = (open(&place, false), open(&place, false));
