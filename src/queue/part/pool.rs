@@ -113,6 +113,10 @@ impl Pool {
     /// Its message did not get into the queue.
     pub(crate) fn unsent(&mut self, Index(index): Index) {
         self.parts[index].place = Place::Free;
+        if self.shared.flags.checked {
+            // Used once: what the next message wrote there might reach the disk after its record.
+            self.parts.swap_remove(index).name.remove(&self.aux);
+        }
     }
 
     /// Gives up what was not used for `idle`. `true`: there is something left.

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 
 use super::*;
+use crate::queue::member::Sleeper;
 use crate::queue::tests::unique;
 use crate::queue::{Flags, Loan, New, Sent, Work};
 use crate::shm::Place;
@@ -58,6 +59,21 @@ fn who_sits_where_a_writer_sat_does_not_keep_its_files() {
     let next = open(&place, false);
     assert_eq!(receive(&mut receiver).to_vec().unwrap(), [1; SIZE]);
     assert_eq!(parts(&next), 0);
+}
+
+/// In a file the next message would not be waited for until it is on the disk.
+#[test]
+fn what_was_not_sent_is_written_again_but_in_a_file() {
+    let path = std::env::temp_dir().join(format!("interproc-unsent-{}", std::process::id()));
+    for (place, kept) in [(unique("parts unsent"), 1), (Place::File(path.clone()), 0)] {
+        let mut work = open(&place, false);
+        let member = work.member();
+        let mut pool = Pool::new(member.shared, &member.segment, member.aux(), member.seat);
+        let part = pool.write(&[1; SIZE]).unwrap().unwrap();
+        pool.unsent(part);
+        assert_eq!(parts(&work), kept);
+    }
+    std::fs::remove_file(path).unwrap();
 }
 
 #[test]

@@ -34,6 +34,10 @@ impl Work {
         if body.len() <= self.max_message() {
             return Ok(self.send(tag, body)?);
         }
+        // Looked for first: who waits for room tries often, and the body may be long.
+        if self.member.room() == 0 && self.reclaim()? == 0 {
+            return Ok(Sent::Full);
+        }
         let Some(part) = self.parts.write(body)? else { return Ok(Sent::Full) };
         crash_point!("part written");
         let sent = self.send_part(tag, part, body.len());
