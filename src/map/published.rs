@@ -63,7 +63,8 @@ pub(super) fn publish(stamp: &AtomicU64, tick: u64) {
 pub(super) fn retire(stamp: &AtomicU64) {
     step();
     let tick = tick_of(stamp.load(Ordering::Relaxed));
-    stamp.store(tick << BITS | RETIRED, Ordering::Relaxed);
+    // SYNC: pairs with the loads of `settled`: who sees it sees what comes in its place, or the tick of that.
+    stamp.store(tick << BITS | RETIRED, Ordering::Release);
 }
 
 /// Lets a link lead to another entry.
@@ -76,7 +77,8 @@ pub(super) fn link(link: &AtomicU32, to: u32) {
 /// The entry's blocks may be written again.
 pub(super) fn end(stamp: &AtomicU64) {
     step();
-    stamp.store(GONE, Ordering::Relaxed);
+    // SYNC: as in `retire`.
+    stamp.store(GONE, Ordering::Release);
     // SYNC: pairs with the fence in `is_still`: who read anything that comes after sees the stamp gone.
     fence(Ordering::Release);
 }
@@ -88,6 +90,17 @@ pub(super) fn is_still(stamp: &AtomicU64, seen: u64) -> bool {
     // SYNC: pairs with `publish`: whoever took the blocks since has another tick.
     let now = stamp.load(Ordering::Acquire);
     now & ((1 << BITS) - 1) != GONE && tick_of(now) == tick_of(seen)
+}
+
+/// What `pass` over all stamps found, if no entry moved meanwhile. `tick` is that of the last storing, which may be under way: what it
+/// moves to where one pass was already, the next one finds; another storing has another tick.
+pub(super) fn settled<T: PartialEq>(tick: &AtomicU64, mut pass: impl FnMut() -> T) -> Result<T, Miss> {
+    let before = tick.load(Ordering::Relaxed);
+    let (first, second) = (pass(), pass());
+    // SYNC: pairs with `retire` and `end`: who misses an entry in its old place sees the tick of what moved it.
+    fence(Ordering::Acquire);
+    let is_quiet = first == second && tick.load(Ordering::Relaxed) == before;
+    if is_quiet { Ok(second) } else { Err(Miss::Changed) }
 }
 
 /// Calls `visit` with every entry of a chain and its stamp until that gives something. What it gave counts only if this returns `Ok`:

@@ -140,6 +140,32 @@ fn loom_nothing_old_comes_back() {
     });
 }
 
+/// All blocks are asked, from the first to the last, and it moves to the first.
+#[test]
+fn loom_who_asks_every_block_misses_nothing_that_moves() {
+    model(3, || {
+        let model = Model::new();
+        let tick = Arc::new(AtomicU64::new(2));
+        model.blocks[0].stamp.store(GONE, Ordering::Relaxed);
+        let writer = {
+            let (model, tick) = (Arc::clone(&model), Arc::clone(&tick));
+            thread::spawn(move || {
+                tick.store(3, Ordering::Relaxed);
+                model.write(0, 3, 2, 21, 0);
+                retire(&model.blocks[1].stamp);
+                link(&model.buckets[0], 1);
+                end(&model.blocks[1].stamp);
+            })
+        };
+        let found = settled(&tick, || {
+            let stamps = model.blocks[..2].iter().map(|entry| entry.stamp.load(Ordering::Acquire));
+            stamps.filter(|stamp| is_used(*stamp)).map(tick_of).max()
+        });
+        assert!(matches!(found, Ok(Some(1 | 3)) | Err(Miss::Changed)), "{found:?}");
+        writer.join().unwrap();
+    });
+}
+
 #[test]
 fn loom_a_stopped_writer_holds_up_no_reader() {
     // Stopped for ever after so many stores: one try is enough.

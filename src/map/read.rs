@@ -31,23 +31,17 @@ impl Store<'_> {
 
     /// The same where chains are being rebuilt by someone who does not go on: asks every block.
     pub(super) fn scan(self, key: &[u8], room: &mut [u8]) -> Result<Option<Found>, Miss> {
-        let before = (self.words.rebuilt.load(Relaxed), self.words.tick.load(Relaxed));
-        let mut latest = None;
-        for index in 0..self.touched() {
-            let Some(block) = self.block(index) else { continue };
-            // SYNC: pairs with `published::publish`.
-            let stamp = block.stamp.load(Ordering::Acquire);
-            let is_it = is_used(stamp) && self.has_key(index, block, key) && is_still(&block.stamp, stamp);
-            if is_it && latest.is_none_or(|(tick, _, _)| tick < tick_of(stamp)) {
-                latest = Some((tick_of(stamp), index, stamp));
-            }
-        }
-        // SYNC: pairs with the fences of `repair` and `published::end`.
-        fence(Ordering::Acquire);
-        let Some((_, index, stamp)) = latest else {
-            let unchanged = before == (self.words.rebuilt.load(Relaxed), self.words.tick.load(Relaxed));
-            return if unchanged { Ok(None) } else { Err(Miss::Changed) };
-        };
+        let latest = published::settled(&self.words.tick, || {
+            let heads = (0..self.touched()).filter_map(|index| {
+                let block = self.block(index)?;
+                // SYNC: pairs with `publish`, `retire` and `end`.
+                let stamp = block.stamp.load(Ordering::Acquire);
+                let is_it = is_used(stamp) && self.has_key(index, block, key) && is_still(&block.stamp, stamp);
+                is_it.then_some((tick_of(stamp), index, stamp))
+            });
+            heads.max()
+        })?;
+        let Some((_, index, stamp)) = latest else { return Ok(None) };
         let found = self.copy(index, stamp, room);
         if !self.block(index).is_some_and(|block| is_still(&block.stamp, stamp)) {
             return Err(Miss::Changed);
@@ -96,11 +90,15 @@ impl Store<'_> {
     }
 
     /// The same where chains are being rebuilt by someone who does not go on; of more than the map has room for, the first.
-    pub(super) fn scan_list(self) -> Vec<(u64, Vec<u8>)> {
+    pub(super) fn scan_list(self) -> Result<Vec<(u64, Vec<u8>)>, Miss> {
         let now = now();
+        published::settled(&self.words.tick, || self.pass_over(now))
+    }
+
+    fn pass_over(self, now: u64) -> Vec<(u64, Vec<u8>)> {
         let entry = |index| {
             let block = self.block(index)?;
-            // SYNC: pairs with `published::publish`.
+            // SYNC: pairs with `publish`, `retire` and `end`.
             let stamp = block.stamp.load(Ordering::Acquire);
             let (born, ends) = (block.born.load(Relaxed), block.ends.load(Relaxed));
             let key = self.key(index, block).filter(|_| is_used(stamp) && (ends == 0 || ends > now))?;

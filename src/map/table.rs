@@ -175,10 +175,12 @@ impl Map {
     #[must_use]
     pub fn keys(&self) -> Vec<Vec<u8>> {
         let store = self.store();
-        let mut all = store.list().unwrap_or_else(|miss| {
+        let mut listed = store.list();
+        while let Err(miss) = listed {
             let all = self.try_with(Some(READ_PATIENCE), |store| mended(store, miss).list());
-            all.and_then(Result::ok).unwrap_or_else(|| store.scan_list())
-        });
+            listed = all.and_then(Result::ok).map_or_else(|| store.scan_list(), Ok);
+        }
+        let mut all = listed.unwrap_or_default();
         all.sort_unstable();
         all.into_iter().map(|(_, key)| key).collect()
     }
@@ -224,7 +226,7 @@ impl Map {
     }
 
     /// `None`: a living owner did not give the mutex back in time.
-    fn try_with<T>(&self, limit: Option<Duration>, task: impl FnOnce(Store<'_>) -> T) -> Option<T> {
+    pub(super) fn try_with<T>(&self, limit: Option<Duration>, task: impl FnOnce(Store<'_>) -> T) -> Option<T> {
         let store = self.store();
         let got = store.words.mutex.lock(self.me, &Users(&self.segment), limit.map(|limit| Instant::now() + limit))?;
         let held = Held { map: self, store };

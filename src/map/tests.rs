@@ -74,6 +74,40 @@ fn what_was_set_is_got() {
     assert_eq!(get(&map, "key 1"), None);
 }
 
+/// Who cannot list by chains, nor gets the mutex, asks every block; meanwhile a key goes to and fro between the first and the last.
+#[test]
+fn what_moves_while_every_block_is_asked_is_listed() {
+    let map = map(4096, false);
+    for number in 0..4095 {
+        set(&map, &number.to_string(), "v");
+    }
+    assert!(map.delete(b"0"));
+    let (started, done) = (AtomicBool::new(false), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            map.try_with(None, |store| {
+                store.distrust();
+                started.store(true, Ordering::Relaxed);
+                while !done.load(Ordering::Relaxed) {
+                    for _ in 0..50_000 {
+                        store.put(b"4094", text("v"), super::store::Life::Until(0), Put::Always).unwrap();
+                    }
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            });
+        });
+        while !started.load(Ordering::Relaxed) {
+            std::hint::spin_loop();
+        }
+        let mut found = true;
+        for _ in 0..20 {
+            found &= map.keys().len() == 4094 && map.has(b"4094");
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(found);
+    });
+}
+
 #[test]
 fn conditions_and_numbers() {
     let map = map(64, false);
