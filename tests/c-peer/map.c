@@ -247,13 +247,14 @@ static void to_newest(const struct map *map, uint32_t link) {
 }
 
 static void retire(const struct map *map, uint64_t head) {
-    store64(map, head + STAMP, load64(map, head + STAMP) / 4 * 4 + 2);
+    uint64_t stamp = load64(map, head + STAMP) / 4 * 4 + 2;
+    atomic_store_explicit(word64(&map->segment, head + STAMP), stamp, memory_order_release);
 }
 
 /* Of an entry that no link leads to any more. */
 static void end(const struct map *map, uint32_t link) {
     out_of_order(map, block_at(map, link));
-    store64(map, block_at(map, link) + STAMP, 0);
+    atomic_store_explicit(word64(&map->segment, block_at(map, link) + STAMP), 0, memory_order_release);
     atomic_thread_fence(memory_order_release);
     for (uint64_t block; (block = block_at(map, link)) != 0;) {
         uint32_t next = load32(map, block + NEXT);
