@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::member::Sleeper;
+use super::member::{Sleeper, block};
 use super::record::{message_head, message_size};
 use super::ring::Claim;
 use super::state::Status;
@@ -92,6 +92,26 @@ fn a_wakeup_goes_on_from_one_who_leaves() {
     let (leaving, mut other) = if woken == 0 { (one, two) } else { (two, one) };
     drop(leaving);
     assert!(!armed.has(other.member().seat), "nobody is woken for the message");
+}
+
+/// An event loop waits at the bell while its thread waits for the same handle in a call.
+#[test]
+fn a_blocking_call_leaves_the_bell_to_who_waits_for_it() {
+    let place = unique("both");
+    let (mut sender, mut receiver) = (Work::join(&place, new(4096)).unwrap().0, Work::join(&place, None).unwrap().0);
+    receiver.bell().unwrap();
+    receiver.arm_receiver();
+    let at_once = Some(Instant::now());
+    assert_eq!(receiver.lease_blocking(1, 4096, at_once, Duration::ZERO).unwrap(), 0);
+    sender.send(0, b"one").unwrap();
+    assert!(receiver.bell().unwrap().silence(), "its bit was taken out");
+    receiver.arm_receiver();
+    sender.send(0, b"two").unwrap();
+    receiver.bell().unwrap().silence();
+    receiver.arm_receiver();
+    // Others woke it by its signal, perhaps, and what the call found was something else.
+    assert_eq!(block(&mut receiver, false, soon(), Duration::ZERO, |_| Ok(Some(()))), Ok(Some(())));
+    assert!(receiver.bell().unwrap().silence(), "there are messages, and nobody looks");
 }
 
 #[test]

@@ -124,6 +124,8 @@ pub(crate) fn block<S: Sleeper, T>(
     let member = who.member();
     let set = if senders { member.shared.senders } else { member.shared.receivers };
     let (number, seat) = (member.seat, member.own());
+    // In an event loop, and on after this.
+    let waits = set.has(number);
     let before = seat.mode.swap(SIGNAL, Ordering::SeqCst);
     let result = loop {
         // SYNC: Acquire, pairs with the Release in `wake`: a wake-up after this makes `wait` return.
@@ -144,9 +146,17 @@ pub(crate) fn block<S: Sleeper, T>(
         }
     };
     seat.mode.store(before, Ordering::SeqCst);
-    if !set.disarm(number) && (senders || who.ready()) {
-        // What we were woken for need not be what we found.
-        who.member().pass_on(senders);
+    let woken = !set.disarm(number);
+    if waits {
+        set.arm(number);
+    }
+    // What we were woken for need not be what we found.
+    if (woken || waits) && (senders || who.ready()) {
+        if !waits {
+            who.member().pass_on(senders);
+        } else if set.disarm(number) {
+            who.member().wake(number);
+        }
     }
     result
 }
