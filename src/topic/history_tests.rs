@@ -7,6 +7,9 @@ use crate::queue::ring::Claim;
 use crate::queue::state::{SEATS, Status};
 use crate::queue::tests::{new, unique};
 use proptest::prelude::*;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
 
 const PUBLISHERS: usize = 3;
 const SUBSCRIPTIONS: usize = 3;
@@ -89,7 +92,7 @@ struct Reader {
 impl Reader {
     fn lease(&mut self, most: u32) -> bool {
         if !self.leased {
-            self.leased = self.subscription.lease(most, 1 << 12).unwrap() > 0;
+            self.leased = self.subscription.lease(most, 1 << 20).unwrap() > 0;
         }
         self.leased
     }
@@ -181,4 +184,39 @@ fn no_record_is_left_out_however_many_are_passed_by() {
         reader.finish();
     }
     assert_eq!(reader.found, SEATS as u64 + 100);
+}
+
+/// What is passed by because it is being written may be complete before the walk comes to what the same publisher wrote next.
+#[test]
+fn no_message_overtakes_another_of_its_publisher_in_one_lease() {
+    const BETWEEN: u64 = 500;
+    let (topic, _) = Topic::join(&unique("overtaking"), new(1 << 18)).unwrap();
+    let subscription = topic.subscribe(Wish::default()).unwrap();
+    let mut reader = Reader { subscription, leased: false, copied: Vec::new(), next: [0; PUBLISHERS], found: 0 };
+    let [mut late, mut other] = [0; 2].map(|_| Publisher { topic: topic.beside().unwrap(), claimed: None, next: 0 });
+    let begun = Instant::now();
+    for round in 1..=200 {
+        late.claim(8);
+        for _ in 0..BETWEEN {
+            other.claim(8);
+            assert!(other.commit(1));
+        }
+        let begin = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                begin.wait();
+                while reader.found < round * (BETWEEN + 2) {
+                    assert!(begun.elapsed() < Duration::from_secs(60), "stalled");
+                    // It looks at the order.
+                    reader.lease(u32::MAX);
+                    reader.finish();
+                }
+            });
+            begin.wait();
+            (0..round % 50 * 20).for_each(|_| std::hint::spin_loop());
+            assert!(late.commit(0));
+            late.claim(8);
+            assert!(late.commit(0));
+        });
+    }
 }
