@@ -6,6 +6,7 @@
 const path = require('node:path')
 const { ownShm, runInShm } = require('./fixtures/shared-support')
 const { onlyIf } = require('./fixtures/only-if')
+const { buildRustExample } = require('../scripts/rust-example')
 
 const inOwnShm = onlyIf(ownShm, 'this user may have no /dev/shm of its own')
 
@@ -143,6 +144,37 @@ describe('the table’s file', () => {
     assert.equal(await waits, 'ok')
     first.kill('SIGKILL')
     second.kill('SIGKILL')`))
+
+  describe('and threads that are blocked', () => {
+    /** @type {string} */
+    let peer
+    beforeAll(() => { peer = buildRustExample('rust-peer') }, 300_000)
+
+    inOwnShm('go there too, in JavaScript and in Rust', () => program(`
+      const first = await other("await locks.acquire('x')" + stays)
+      const words = new Int32Array(SharedBuffer.alloc(8, { name: 'word' }).buffer)
+      const blocked = await other("console.log('ready'); const lock = locks.acquireSync('x'); console.log(lock.held, lock.release())")
+      const waits = await other("const words = new Int32Array(require(" + JSON.stringify(lib) + ").SharedBuffer.open('word').buffer)" +
+        "; console.log('ready'); console.log(require(" + JSON.stringify(lib) + ").wait(words, 0, 0))")
+      const rust = spawn('PEER', ['hold-lock', 'x', 'exclusive'], { stdio: ['pipe', 'pipe', 'inherit'] })
+      const heard = { blocked: '', waits: '', rust: '' }
+      for (const [who, { stdout }] of Object.entries({ blocked, waits, rust })) stdout.on('data', text => { heard[who] += text })
+      while ((await locks.query()).pending.length < 2 || heard.rust !== 'taken\\n') await sleep(5)
+      await sleep(50)
+      fs.rmSync(file())
+      // Either may be the first there.
+      while (!heard.rust.includes('held')) await sleep(5)
+      assert.equal(locks.acquireSync('x', { timeout: 50 }), null)
+      rust.stdin.end()
+      await once(rust, 'exit')
+      while (heard.blocked === '') await sleep(5)
+      assert.deepEqual(heard, { blocked: 'true true\\n', waits: '', rust: 'taken\\nheld false\\nstill held true\\n' })
+      let woken = 0
+      while (woken === 0) { woken = notify(words, 0); await sleep(5) }
+      await waits.ended
+      assert.equal(heard.waits, 'ok\\n')
+      first.kill('SIGKILL')`.replace('PEER', peer)))
+  })
 })
 
 describe('everyone is killed', () => {

@@ -240,6 +240,18 @@ impl Request {
         Self { what, table, id: None, waits: false, ended: false, untold: false, timer: None, deadline: None }
     }
 
+    /// Leaves a table whose file was removed, if it waits there: nobody else looks there any more. `true`: it is to be entered anew.
+    pub(super) fn move_to(&mut self, table: &Arc<Table>) -> bool {
+        if !Arc::ptr_eq(&self.table, table)
+            && let Some(id) = self.id
+            && self.table.cancel(id, SOON) == Some(Answer::Waiting)
+        {
+            self.id = None;
+            return true;
+        }
+        false
+    }
+
     /// `None`: the table is busy.
     pub(super) fn take_out(&self, id: Id) -> Option<Answer> {
         if self.untold { self.table.decline(id, SOON) } else { self.table.end(id, SOON) }

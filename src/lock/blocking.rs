@@ -47,6 +47,18 @@ impl Table {
             }
         }
     }
+
+    /// The same, until others do not find this table any more at the latest.
+    pub(super) fn block_while_linked(&self, id: Id, deadline: Option<Instant>) -> Answer {
+        loop {
+            let turn = Instant::now() + TURN;
+            let until = deadline.map_or(turn, |deadline| deadline.min(turn));
+            let answer = self.block(id, Some(until));
+            if answer != Answer::Waiting || deadline == Some(until) || !self.is_linked() {
+                return answer;
+            }
+        }
+    }
 }
 
 impl Agent {
@@ -61,10 +73,16 @@ impl Agent {
     pub fn block_on(self: &Rc<Self>, handle: u32) -> Outcome {
         let Some(mut request) = self.take(handle) else { return Outcome::Unavailable };
         (request.ended, request.untold, request.waits) = (false, false, false);
+        let (table, before) = (self.table(), request.id);
+        let moved = request.move_to(&table);
         if request.id.is_none() {
-            request.table = self.table();
+            request.table = table;
         }
-        self.block_for(handle, request)
+        match (self.block_for(handle, request), before) {
+            // Whoever changed the word has notified: maybe while it was in no table.
+            (Outcome::NotEqual, Some(id)) if moved => Outcome::Held { id, after_death: false },
+            (outcome, _) => outcome,
+        }
     }
 
     fn block_for(self: &Rc<Self>, handle: u32, mut request: Request) -> Outcome {

@@ -114,18 +114,11 @@ impl Agent {
         true
     }
 
-    /// Enters anew what waits in a table whose file was removed: nobody else looks there any more.
+    /// Enters anew what waits in a table whose file was removed.
     fn move_over(&self) {
         let table = self.table();
-        for request in self.requests.borrow_mut().values_mut() {
-            if request.waits
-                && !request.ended
-                && !Arc::ptr_eq(&request.table, &table)
-                && let Some(id) = request.id
-                && request.table.cancel(id, SOON) == Some(Answer::Waiting)
-            {
-                request.id = None;
-            }
+        for request in self.requests.borrow_mut().values_mut().filter(|request| request.waits && !request.ended) {
+            request.move_to(&table);
         }
     }
 

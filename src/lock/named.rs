@@ -211,7 +211,15 @@ fn get(name: &str, ask: &Ask, until: Option<Instant>) -> Result<Option<Hold>, Lo
     if name.len() > MAX_KEY_LEN {
         return Err(LockError::NameTooLong);
     }
-    get_in(Table::shared()?, name, ask, until)
+    loop {
+        let table = Table::shared()?;
+        let got = get_in(Arc::clone(&table), name, ask, until)?;
+        let is_late = until.is_some_and(|until| until <= Instant::now());
+        // Once its file was removed, all others ask in another table.
+        if got.is_some() || is_late || ask.if_available || table.is_linked() {
+            return Ok(got);
+        }
+    }
 }
 
 pub(super) fn get_in(
@@ -222,7 +230,7 @@ pub(super) fn get_in(
 ) -> Result<Option<Hold>, LockError> {
     let (id, after_death) = match table.request(name.as_bytes(), ask, until) {
         Outcome::Held { id, after_death } => (id, after_death),
-        Outcome::Waiting { id, .. } => match table.block(id, until) {
+        Outcome::Waiting { id, .. } => match table.block_while_linked(id, until) {
             Answer::Held { after_death } => (id, after_death),
             _ => match give_up(&table, id, until) {
                 // Granted in the last moment counts.

@@ -83,19 +83,28 @@ fn word(buffer: &SharedBuffer, offset: usize, expected: u64, wide: bool) -> Word
 
 fn wait_for(word: &Word, timeout: Option<Duration>) -> Result<Waited, LockError> {
     let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let table = Table::shared()?;
-    let id = match table.wait(&word.key(), 0, until, &|| word.is_as_expected()) {
-        Outcome::Waiting { id, .. } => id,
-        Outcome::NotEqual => return Ok(Waited::NotEqual),
-        Outcome::Busy => return Ok(Waited::TimedOut),
-        _ => return Err(LockError::Full),
-    };
-    let waited = match table.block(id, until) {
-        Answer::Notified => Waited::Ok,
+    let mut moved = false;
+    loop {
+        let table = Table::shared()?;
+        let id = match table.wait(&word.key(), 0, until, &|| word.is_as_expected()) {
+            Outcome::Waiting { id, .. } => id,
+            // Whoever changed the word has notified: maybe while it was in no table.
+            Outcome::NotEqual if moved => return Ok(Waited::Ok),
+            Outcome::NotEqual => return Ok(Waited::NotEqual),
+            Outcome::Busy => return Ok(Waited::TimedOut),
+            _ => return Err(LockError::Full),
+        };
         // Notified in the last moment counts.
-        _ if give_up(&table, id, until) == Some(Answer::Notified) => Waited::Ok,
-        _ => Waited::TimedOut,
-    };
-    table.forget(id);
-    Ok(waited)
+        let notified = table.block_while_linked(id, until) == Answer::Notified
+            || give_up(&table, id, until) == Some(Answer::Notified);
+        table.forget(id);
+        if notified {
+            return Ok(Waited::Ok);
+        }
+        // Once its file was removed, all others notify in another table.
+        moved = until.is_none_or(|until| until > Instant::now()) && !table.is_linked();
+        if !moved {
+            return Ok(Waited::TimedOut);
+        }
+    }
 }
