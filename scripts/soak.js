@@ -11,6 +11,7 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
+const { setup } = require('./setup')
 const { buildVictim } = require('./soak/support/rust')
 
 const KILLS = 10_000
@@ -33,6 +34,8 @@ if ((minutes !== undefined && !(Number(minutes) > 0)) || parts.some(part => !kno
 main()
 
 async function main () {
+  // Of the same sources, both: an addon of another day may not know the words of today's victims.
+  await setup()
   buildVictim()
   const began = Date.now()
   const sums = Object.fromEntries(parts.map(part => [part, { turns: 0, failed: 0, seconds: 0 }]))
