@@ -1,12 +1,13 @@
 //! Work queues in one process: order, room, batches, leases, waiting, damage.
 
 use std::collections::BTreeSet;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::member::{Sleeper, block};
-use super::record::{message_head, message_size};
+use super::record::{Head, message_head, message_size};
 use super::ring::Claim;
 use super::state::Status;
 use super::{Flags, New, Sent, Work};
@@ -293,6 +294,45 @@ fn a_receiver_beside_the_sender_keeps_the_order() {
         receiver.finish().unwrap();
     }
     sending.join().unwrap();
+}
+
+/// The same where it is likely: the walk from the one to the other is long.
+#[test]
+fn no_message_overtakes_another_of_its_sender_in_one_lease() {
+    const BETWEEN: usize = 500;
+    let place = unique("overtaking");
+    let (mut receiver, _) = Work::join(&place, new(1 << 17)).unwrap();
+    let [mut late, mut other] = [0; 2].map(|_| Work::join(&place, None).unwrap().0);
+    let (shared, seat) = (late.member().shared, late.member().seat);
+    for round in 0..200 {
+        let Claim::At(position) = shared.ring.claim(1, seat, &mut shared.ring.free()).unwrap() else { panic!("full") };
+        for _ in 0..BETWEEN {
+            assert_eq!(other.send(0, b"between").unwrap(), Sent::Yes);
+        }
+        let begin = Barrier::new(2);
+        let found = thread::scope(|scope| {
+            let receiving = scope.spawn(|| {
+                let (mut tags, mut count) = (Vec::new(), 0);
+                begin.wait();
+                while count < BETWEEN + 2 {
+                    assert!(receiver.lease_blocking(u32::MAX, 1 << 20, soon(), Duration::ZERO).unwrap() > 0, "stalled");
+                    let mut bytes = vec![0; receiver.leased_bytes()];
+                    receiver.copy(&mut bytes, |delivery| (tags.push(delivery.tag), count += 1).1).unwrap();
+                    receiver.finish().unwrap();
+                }
+                tags.retain(|tag| *tag > 0);
+                tags
+            });
+            begin.wait();
+            (0..round % 50 * 20).for_each(|_| std::hint::spin_loop());
+            let head = Head { count: 1, length: message_size(0) as u64, ..Head::default() };
+            shared.write(position, 0, &[head.encode().as_slice(), &message_head(0, 1)].concat()).unwrap();
+            shared.ring.commit(position, 1, seat);
+            assert_eq!(late.send(2, b"").unwrap(), Sent::Yes);
+            receiving.join().unwrap()
+        });
+        assert_eq!(found, [1, 2]);
+    }
 }
 
 #[test]
