@@ -88,6 +88,8 @@ impl Log<'_> {
         // late with this one finds another, or writes the same.
         let place = &self.counts[self.ring.shape.index(end)];
         let old = place.load(Ordering::Acquire);
+        // SYNC: as in `overtaken`: heads that were written again while we read them come with a `free` that moved.
+        fence(Ordering::Acquire);
         if self.ring.free.load(Ordering::Acquire) != word
             || place.compare_exchange(old, count, Ordering::AcqRel, Ordering::Relaxed).is_err()
         {

@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 
 use super::beside::{self, Aux};
 use super::own::Own;
+use crate::queue::state::SEATS;
 
 /// Shared memory that becomes a message by [`Work::send_loan`](super::super::Work::send_loan), without a copy. What is not sent
 /// is gone with its drop.
@@ -45,6 +46,12 @@ impl Loan {
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: mapped until drop, as long as was asked for, and nobody else's until it is sent.
         unsafe { std::slice::from_raw_parts_mut(self.as_ptr(), self.length) }
+    }
+
+    /// Whether it was lent by the handle at that seat.
+    pub(super) fn is_of(&self, writer: u64, seat: u16) -> bool {
+        let name = self.own.as_ref().map(|own| own.name);
+        name.is_some_and(|name| name.writer == writer && name.number % SEATS as u64 == u64::from(seat))
     }
 
     pub(super) fn take(&mut self) -> Option<Own> {

@@ -81,6 +81,10 @@ impl Pool {
 
     /// Takes a loan back, to send it. The inner `Err`: as `None` above.
     pub(crate) fn take_back(&mut self, mut loan: Loan) -> Result<Result<Index, Loan>, SendError> {
+        // Another handle's file goes when that one leaves.
+        if !loan.is_of(self.writer, self.seat) {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL).into());
+        }
         if !self.may_queue(loan.len() as u64)? {
             return Ok(Err(loan));
         }

@@ -186,6 +186,10 @@ fn loans_are_sent_or_go() {
     assert_eq!(parts(&sender), 1);
     let nothing = sender.lend(SIZE).unwrap();
     assert!(sender.send_loan(0, nothing, 0).is_err());
+    let mut other = open(&place, false);
+    let foreign = other.lend(SIZE).unwrap();
+    assert!(sender.send_loan(0, foreign, SIZE).is_err());
+    drop(other);
     assert_eq!(receiver.lease(1, SIZE).unwrap(), 0);
     let (unsent, late) = (sender.lend(SIZE).unwrap(), sender.lend(SIZE).unwrap());
     assert_eq!(parts(&sender), 2);

@@ -59,7 +59,7 @@ impl Work {
     /// Sends the first `length` bytes of a loan (all of them at most; not 0). It comes back if there is no room for it now.
     ///
     /// # Errors
-    /// [`SendError`], `EINVAL` for no bytes; the loan is gone then.
+    /// [`SendError`], `EINVAL` for no bytes and for a loan of another handle; the loan is gone then.
     pub fn send_loan(&mut self, tag: u8, loan: Loan, length: usize) -> Result<Option<Loan>, SendError> {
         let (whole, length) = (loan.len(), length.min(loan.len()));
         // No receiver could map it.
