@@ -39,6 +39,14 @@ test('an update that is killed in its callback changes nothing, and holds nobody
   expect(map.get('total')).toEqual({ n: 6000 })
 })
 
+test('who ends by process.exit is dead to the others, and not gone in order: a thread of it may still have been writing', async () => {
+  const map = named()
+  const { pid, ended } = child(`new SharedMap(${JSON.stringify(map.name)}).set('a', 1); process.exit()`)
+  expect(await ended).toMatchObject({ status: 0, stderr: '' })
+  expect(segmentsNamed()).toMatchObject([{ users: [{ pid: process.pid, alive: true }, { pid, alive: false }] }])
+  expect(map.set('b', 2).size).toBe(2)
+})
+
 test('a value is read as it is now, however often it was read before', async () => {
   const map = named()
   map.set('now', { n: 0 })

@@ -199,11 +199,11 @@ impl Segment {
 
     /// The same at the process's end, which drops no handle.
     pub(super) fn leave_at_exit(&self) {
-        if !matches!(self.header.kind, Kind::QUEUE | Kind::TOPIC) {
+        if self.header.kind == Kind::BUFFER {
             self.leave();
         } else if self.pid == std::process::id() {
-            // Seats and messages are still ours, and a place that is given back in order says that nothing is: others settle them
-            // once the kernel has let go of it, as after any death.
+            // Seats, messages and mutexes are still ours, perhaps of a thread that runs on for a moment, and a place that is given back
+            // in order says that nothing is: others settle them once the kernel has let go of it, as after any death.
             self.unlink_if_last();
         }
     }
