@@ -107,8 +107,10 @@ fn only_a_refusal_of_segments_ends_sending_in_segments() {
         ends
     };
     let (_, socket, _) = at.socket("127.0.0.1:0");
-    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    socket.connect(Some(nobody)).unwrap();
+    // Bound, so that nobody else gets the port meanwhile; but it hears another one only.
+    let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
+    deaf.connect("127.0.0.1:9").unwrap();
+    socket.connect(Some(deaf.local_addr().unwrap())).unwrap();
     assert_eq!(send(&socket, None), [Ok(8); 3]);
     // The answer to the batch before is the next one's first error, and that one's alone.
     assert_eq!(send(&socket, None), [Err(Some(libc::ECONNREFUSED)), Ok(8), Ok(8)]);

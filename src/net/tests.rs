@@ -241,9 +241,12 @@ fn connects_over_tcp_and_talks() {
 #[test]
 fn a_refused_connection_is_told() {
     let at = Loop::new();
-    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound, so that nobody else gets the port meanwhile, and deaf.
+    let deaf = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    deaf.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let to = Address::Ip(deaf.local_addr().unwrap().as_socket().unwrap());
     let log = Rc::new(Log::default());
-    let stream = Stream::connect(&at.reactor, &Address::Ip(unused), None, Rc::<Log>::clone(&log));
+    let stream = Stream::connect(&at.reactor, &to, None, Rc::<Log>::clone(&log));
     if stream.is_ok() {
         at.until(|| log.saw("connected Err(ConnectionRefused)"));
     }
