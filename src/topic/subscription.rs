@@ -73,8 +73,16 @@ impl Subscription {
         let Place { position: next, count: seen } = log(&shared).begin(
             place,
             |record| head_of(&shared, record).map_or(0, |head| head.count),
-            |record| passed.push((record.position, record.state.owner)),
+            |record| {
+                if passed.len() <= SEATS {
+                    passed.push((record.position, record.state.owner));
+                }
+            },
         )?;
+        // Each seat writes one at a time: the states lie.
+        if passed.len() > SEATS {
+            return Err(Corrupt);
+        }
         let (held, parts, scratch) = (Vec::new(), HashMap::new(), Vec::new());
         let refused = None;
         let (lost, damaged) = (false, false);

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Subscription, Topic, Wish};
+use crate::queue::state::{Status, advance};
 use crate::queue::tests::{abandon_claim, new, unique, wire};
 use crate::queue::{PART, Sent, part};
 use proptest::prelude::*;
@@ -374,6 +375,21 @@ fn subscribing_while_others_publish_leaves_no_gap() {
     }
     stop.store(true, Ordering::Relaxed);
     publishing.join().unwrap();
+}
+
+#[test]
+fn more_records_being_written_than_seats_are_damage() {
+    let mut topic = topic(1 << 16);
+    for _ in 0..600 {
+        assert_eq!(topic.publish(0, b"x").unwrap(), Sent::Yes);
+    }
+    let ring = topic.member.shared.ring;
+    let mut position = ring.free();
+    while let Some(record) = ring.at(position).unwrap() {
+        ring.settle(record, record.state.owner, Status::Writing).unwrap();
+        position = advance(position, record.state.slots);
+    }
+    assert!(topic.subscribe(Wish::default()).is_err());
 }
 
 proptest! {
